@@ -1,0 +1,52 @@
+/* io/net.h: network addresses, and listening sockets as they are handed from process to process. */
+#pragma once
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/str.h"
+
+#include "run/fiber.h"
+
+struct net_address {
+    socklen_t len;
+    union {
+        struct sockaddr any;
+        struct sockaddr_in in;
+        struct sockaddr_in6 in6;
+        struct sockaddr_un un;
+    };
+};
+
+/* HOST:PORT, [V6]:PORT or unix:/PATH as in SURFACE.md; numeric only. */
+int net_parse(struct str text, struct net_address *a, struct err *e);
+/* 192.0.2.1:25, [2001:db8::1]:25, unix:/path: the form net_parse() takes. */
+void net_format(const struct net_address *a, struct buf *out);
+/* The IP alone: 192.0.2.1, 2001:db8::1 (a v4-mapped one as v4); "local" for unix sockets. */
+void net_format_ip(const struct net_address *a, struct buf *out);
+uint16_t net_port(const struct net_address *a); /* 0 for unix sockets */
+
+/* A network in CIDR form ("127.0.0.0/8", "::1", "2001:db8::/32"). */
+struct net_block {
+    uint8_t octets[16]; /* v4 as v4-mapped */
+    uint8_t bits;       /* 0 to 128 */
+};
+int net_block_parse(struct str text, struct net_block *b, struct err *e);
+bool net_block_contains(const struct net_block *b, const struct net_address *a);
+
+/* Binds and listens. The first bind is made without SO_REUSEPORT, to prove that nobody else has the
+ * port ("address in use" names it); then with it, one socket a process: fds[count]. unix sockets
+ * get one descriptor, mode, and a stale file is replaced only if nobody answers on it. */
+int net_listen(const struct net_address *a, unsigned mode, int backlog, int *fds, unsigned count,
+    struct err *e);
+
+/* Accepts on fd in the loop: fn(arg, fd, peer) is called for each connection outside any fiber and
+ * owns the descriptor. Without descriptors (EMFILE) a reserved one is spent to accept and close,
+ * and accepting pauses for a moment instead of spinning. */
+struct listener;
+typedef void listener_fn(void *arg, int fd, const struct net_address *peer);
+int listener_open(struct listener **l, int fd, listener_fn *fn, void *arg, struct err *e);
+void listener_close(struct listener **l);

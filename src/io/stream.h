@@ -1,0 +1,62 @@
+/* io/stream.h: a connected socket as a session sees it.
+ *
+ * Buffered input that is looked at in place, buffered output that is written when it is full, on
+ * stream_flush(), or by itself before the session waits for input: so the replies to a batch of
+ * pipelined commands leave in one write. TCP_NODELAY is set. Both buffers are bounded, are taken
+ * from a free list of the thread while they hold something, and are given back when empty, so an
+ * idle session holds none. Slices returned are valid until the next call that suspends or consumes.
+ *
+ * Suspends: fill, read_line, read, write (when the output buffer is full), flush, and nothing else.
+ * Errors: ERR_CLOSED at end of file or reset, ERR_DEADLINE, ERR_CANCELLED, ERR_TEMPORARY.
+ * TLS will be put between the buffers and the descriptor; nothing here says "socket" to its users.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "base/str.h"
+
+#include "run/fiber.h"
+
+enum {
+    STREAM_IN_MAX = 65536, /* most octets buffered in, so also the longest line */
+    STREAM_OUT_MAX = 65536,
+};
+
+struct stream;
+
+/* Takes fd (non-blocking mode is set here); on failure fd is closed. */
+int stream_open(struct stream **s, int fd, struct err *e);
+void stream_close(struct stream **s); /* what was not flushed is dropped */
+
+/* What has been read and not consumed; may be empty. Never suspends. */
+struct str stream_input(const struct stream *s);
+void stream_consume(struct stream *s, size_t n);
+
+/* Reads at least one octet more (flushing output first). ERR_PERMANENT if the buffer is full. */
+int stream_fill(struct stream *s, struct err *e);
+
+/* A line up to and with its CRLF, at most max octets long with it: line is without the CRLF and
+ * already consumed. A CR or LF elsewhere is part of the line. Returns 1 and drops nothing if the
+ * first max octets hold no CRLF; the caller may then stream_skip_line(). */
+int stream_read_line(struct stream *s, size_t max, struct str *line, struct err *e);
+
+/* Drops input up to and with the next CRLF; 1 if more than max octets were dropped without one. */
+int stream_skip_line(struct stream *s, size_t max, struct err *e);
+
+/* Is a whole line (CRLF within max octets, or max octets) buffered, so that read_line will not
+ * suspend? */
+bool stream_has_line(const struct stream *s, size_t max);
+
+int stream_write(struct stream *s, struct str data, struct err *e);
+int stream_printf(struct stream *s, struct err *e, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+int stream_flush(struct stream *s, struct err *e);
+
+/* Nothing buffered in either direction: the session may park without a stack (run/fiber.h). */
+bool stream_idle(const struct stream *s);
+int stream_park(struct stream *s, struct scope *scope, uint64_t at, const char *name, fiber_fn *fn,
+    void *arg, struct err *e);
+
+uint64_t stream_octets_in(const struct stream *s);
+uint64_t stream_octets_out(const struct stream *s);
+int stream_fd(const struct stream *s);
