@@ -1,0 +1,146 @@
+#include "mail/testdata.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+enum {
+    FILE_MAX = 64 << 20,
+    DEPTH_MAX = 6
+};
+
+bool testdata_path(const char *name, char *path, size_t size)
+{
+    const char *root = getenv("VEREDUS_CONFORMANCE");
+    struct stat st;
+    if (root)
+        snprintf(path, size, "%s/%s", root, name);
+    else
+        snprintf(path, size, "%s/../shared/conformance/%s", VEREDUS_SOURCE_ROOT, name);
+    if (stat(path, &st) == 0)
+        return true;
+    printf("conformance %s: skipped, not there\n", name);
+    return false;
+}
+
+bool testdata_read(const char *path, struct buf *out)
+{
+    FILE *f = fopen(path, "rb");
+    if (!f)
+        return false;
+    buf_init(out, FILE_MAX);
+    char *p;
+    size_t n;
+    while ((p = buf_reserve(out, 65536)) && (n = fread(p, 1, 65536, f)) > 0)
+        buf_advance(out, n);
+    fclose(f);
+    return buf_ok(out);
+}
+
+json_t *testdata_cases(const char *name)
+{
+    char path[1024];
+    if (!testdata_path(name, path, sizeof path))
+        return NULL;
+    json_error_t error;
+    json_t *all = json_load_file(path, JSON_ALLOW_NUL, &error);
+    if (!all) {
+        printf("conformance %s: %s\n", name, error.text);
+        return NULL;
+    }
+    if (json_is_array(all))
+        return all;
+    json_t *cases = json_incref(json_object_get(all, "cases"));
+    json_decref(all);
+    return cases;
+}
+
+static void put_base64(const char *text, struct buf *out)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t bits = 0;
+    int have = 0;
+    for (; *text && *text != '='; text++) {
+        const char *at = strchr(alphabet, *text);
+        if (!at)
+            continue;
+        bits = bits << 6 | (uint32_t)(at - alphabet);
+        have += 6;
+        if (have >= 8) {
+            have -= 8;
+            buf_put_c(out, (char)(bits >> have & 0xff));
+        }
+    }
+}
+
+bool testdata_string(const json_t *value, struct buf *out)
+{
+    buf_init(out, FILE_MAX);
+    if (json_is_null(value))
+        return true;
+    if (json_is_string(value))
+        return buf_put(out, str_of(json_string_value(value), json_string_length(value))) == 0;
+    const char *base64 = json_string_value(json_object_get(value, "base64"));
+    if (!base64)
+        return false;
+    put_base64(base64, out);
+    return buf_ok(out);
+}
+
+static void visit_file(const char *path, const char *suffix,
+    void (*visit)(const char *path, struct str content, void *arg), void *arg)
+{
+    struct buf content = {0};
+    if (!str_ends(str_c(path), str_c(suffix)))
+        return;
+    if (testdata_read(path, &content))
+        visit(path, buf_str(&content), arg);
+    buf_done(&content);
+}
+
+static void visit_folder(const char *folder, const char *suffix, int depth,
+    void (*visit)(const char *path, struct str content, void *arg), void *arg)
+{
+    struct dirent **entries;
+    int n = scandir(folder, &entries, NULL, alphasort);
+    for (int i = 0; i < n; i++) {
+        char path[4096];
+        struct stat st;
+        snprintf(path, sizeof path, "%s/%s", folder, entries[i]->d_name);
+        if (entries[i]->d_name[0] != '.' && stat(path, &st) == 0) {
+            if (S_ISDIR(st.st_mode) && depth < DEPTH_MAX)
+                visit_folder(path, suffix, depth + 1, visit, arg);
+            else if (S_ISREG(st.st_mode))
+                visit_file(path, suffix, visit, arg);
+        }
+        free(entries[i]);
+    }
+    if (n >= 0)
+        free(entries);
+}
+
+void testdata_each(const char *folder, const char *suffix,
+    void (*visit)(const char *path, struct str content, void *arg), void *arg)
+{
+    char path[1024];
+    if (testdata_path(folder, path, sizeof path))
+        visit_folder(path, suffix, 0, visit, arg);
+}
+
+bool testdata_crlf(struct str in, struct buf *out)
+{
+    buf_init(out, 2 * (size_t)FILE_MAX);
+    for (size_t i = 0; i < in.n; i++) {
+        if (in.p[i] == '\n' && (i == 0 || in.p[i - 1] != '\r'))
+            buf_put_c(out, '\r');
+        buf_put_c(out, in.p[i]);
+    }
+    return buf_ok(out);
+}
+
+void testdata_report(const char *name, unsigned agree, unsigned of)
+{
+    printf("conformance %s: %u of %u agree\n", name, agree, of);
+}
