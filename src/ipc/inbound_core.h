@@ -12,6 +12,18 @@
 
 #include "ipc/codec.h"
 
+/* Ceilings in octets where nothing else is said: the grammar's own are lower or set by rows of the
+ * configuration; what is beyond these is a broken peer. */
+enum {
+    IC_ADDRESS_MAX = 1024,     /* RFC 5321 4.5.3.1.3 has 256; room for UTF-8 and sloppy peers */
+    IC_ORCPT_MAX = 1024,       /* RFC 3461 4.2 has 500 before xtext */
+    IC_ENVID_MAX = 512,        /* RFC 3461 4.4 has 100 before xtext */
+    IC_NAME_MAX = 4096,        /* client, helo, protocol */
+    IC_PUT_MAX = 60 * 1024,    /* of one part */
+    IC_RCPT_BATCH_MAX = 256,   /* recipients of one IC_RCPT, so that its answers fit a frame */
+    IC_RECIPIENTS_MAX = 100000 /* of one message */
+};
+
 enum ic_type {
     IC_LEASE = 1, /* ask: nothing -> struct ic_lease */
     IC_ADMIT,     /* ask: struct ic_admit -> struct ic_admitted */
@@ -30,6 +42,10 @@ enum ic_state {
 };
 
 /* Message ids of this inbound: base | counter, counter of 24 bits from 0; then ask again. */
+enum {
+    IC_LEASE_BITS = 24
+};
+
 struct ic_lease {
     uint64_t base;
 };
@@ -42,7 +58,7 @@ struct ic_admit {
 struct ic_admitted {
     bool ok;
     uint32_t slot;  /* for IC_RELEASE, if ok */
-    struct err why; /* if not: status and text for the 421 */
+    struct err why; /* if not: status and text for the 421; else it does not travel */
 };
 
 enum ic_right {
@@ -66,7 +82,7 @@ enum ic_verdict {
 
 struct ic_rcpt_answer {
     enum ic_verdict verdict;
-    struct err why;
+    struct err why; /* travels with IC_REFUSED only */
 };
 
 enum ic_part {
@@ -123,6 +139,8 @@ struct ic_commit {
     uint32_t content_crc;              /* CRC-32C of all content */
 };
 
+/* Encoders mark the buf bad where a value is beyond a ceiling. Text (addresses, names) with control
+ * octets is refused by the decoders: it would end up in header fields, replies and logs. */
 void ic_lease_encode(const struct ic_lease *v, struct buf *out);
 int ic_lease_decode(struct str p, struct ic_lease *v, struct err *e);
 void ic_admit_encode(const struct ic_admit *v, struct buf *out);
@@ -136,6 +154,7 @@ int ic_rcpt_answers_decode(
     struct arena *a, struct str p, struct ic_rcpt_answer **v, uint32_t *count, struct err *e);
 void ic_put_encode(const struct ic_put *v, struct buf *out);
 int ic_put_decode(struct str p, struct ic_put *v, struct err *e);
+/* A run of recipients: runs that follow each other are one. */
 void ic_recipients_encode(const struct ic_recipient *v, uint32_t count, struct buf *out);
 int ic_recipients_decode(
     struct arena *a, struct str p, struct ic_recipient **v, uint32_t *count, struct err *e);
