@@ -1,5 +1,7 @@
 #include "mail/address.h"
 
+#include "base/utf8.h"
+
 #include "mail/address_int.h"
 #include "mail/chars.h"
 
@@ -17,22 +19,18 @@ static int refuse_utf8(struct err *e, const char *why)
  * that is not well-formed. */
 static size_t run_of(struct str s, unsigned classes, bool *bad)
 {
-    size_t i = 0;
-    while (i < s.n) {
-        uint32_t code;
-        size_t n;
-        if (mail_is(s.p[i], classes)) {
-            i++;
-        } else if (!mail_is(s.p[i], CHAR_UTF8)) {
+    struct str rest = s;
+    while (rest.n > 0) {
+        if (mail_is(rest.p[0], classes)) {
+            rest = str_from(rest, 1);
+        } else if (!mail_is(rest.p[0], CHAR_UTF8)) {
             break;
-        } else if ((n = utf8_decode(str_from(s, i), &code)) > 0) {
-            i += n;
-        } else {
+        } else if (utf8_next(&rest) == UTF8_INVALID) {
             *bad = true;
             break;
         }
     }
-    return i;
+    return s.n - rest.n;
 }
 
 /* RFC 5321 4.1.2 Dot-string, RFC 6531 3.3 atext */
@@ -112,7 +110,7 @@ static int scan_name(struct str *rest, struct str *domain, struct err *e)
         if (scan_label(tail, &label, e) < 0)
             return -1;
         /* RFC 1035 2.3.4; a U-label is measured as A-label by domain_canonical() */
-        if (label > ADDRESS_LABEL_MAX && !str_has_8bit(str_head(tail, label)))
+        if (label > ADDRESS_LABEL_MAX && ascii_only(str_head(tail, label)))
             return refuse(e, "label of the domain longer than 63 octets");
         n += label;
         if (n == rest->n || rest->p[n] != '.')
@@ -123,7 +121,7 @@ static int scan_name(struct str *rest, struct str *domain, struct err *e)
         return refuse(e, "domain longer than 255 octets");
     *domain = str_head(*rest, n);
     *rest = str_from(*rest, n);
-    if (!str_has_8bit(*domain))
+    if (ascii_only(*domain))
         return 0;
     char ascii[ADDRESS_DOMAIN_MAX + 1];
     return idna_to_ascii(*domain, ascii) ? 0 : refuse_utf8(e, "not a valid international domain");
@@ -185,7 +183,7 @@ int mailbox_scan(struct str *rest, struct mailbox *m, struct err *e)
         return -1;
     if (got.local.n + 1 + got.domain.n > ADDRESS_MAX)
         return refuse(e, "path longer than 256 octets");
-    got.utf8 = str_has_8bit(got.local) || str_has_8bit(got.domain);
+    got.utf8 = !ascii_only(got.local) || !ascii_only(got.domain);
     *rest = s;
     *m = got;
     return 0;

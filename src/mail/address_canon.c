@@ -3,6 +3,8 @@
 #include <unicode/unorm2.h>
 #include <unicode/ustring.h>
 
+#include "base/utf8.h"
+
 #include "mail/address_int.h"
 #include "mail/chars.h"
 
@@ -19,7 +21,7 @@ static size_t count_dots(struct str s)
 static bool is_host_of(struct str ascii, struct str domain)
 {
     enum domain_kind kind;
-    return ascii.n <= ADDRESS_DOMAIN_MAX && !str_has_8bit(ascii) &&
+    return ascii.n <= ADDRESS_DOMAIN_MAX && ascii_only(ascii) &&
            count_dots(ascii) == count_dots(domain) && domain_parse(ascii, &kind, NULL) == 0;
 }
 
@@ -57,7 +59,7 @@ int domain_canonical(struct str domain, struct buf *out, struct err *e)
     int rc;
     if (literal_parse(domain, &kind, address) == 0) {
         rc = literal_print(address, kind, out);
-    } else if (!str_has_8bit(domain)) {
+    } else if (ascii_only(domain)) {
         rc = put_folded(domain, out);
     } else if (idna_to_ascii(domain, ascii)) {
         rc = put_folded(str_c(ascii), out);
@@ -86,7 +88,7 @@ static int32_t fold_units(const UChar *in, int32_t n, UChar out[CANON_UNITS])
 
 int local_canonical(struct str local, struct buf *out, struct err *e)
 {
-    if (!str_has_8bit(local))
+    if (ascii_only(local))
         return put_folded(local, out) < 0 ? err_memory(e, "address") : 0;
     UErrorCode status = U_ZERO_ERROR;
     const UNormalizer2 *nfc = unorm2_getNFCInstance(&status);

@@ -1,4 +1,4 @@
-/* mail/chars.h: the character classes of the mail grammars in one table, and UTF-8.
+/* mail/chars.h: the character classes of the mail grammars in one table.
  *
  * A class is a bit; mail_is(c, CLASS) asks for any of the given ones. Octets above 127 belong to no
  * class: where RFC 6532 admits UTF-8 the parser asks for CHAR_UTF8 itself.
@@ -24,18 +24,3 @@ static inline bool mail_is(char c, unsigned classes)
 {
     return (mail_classes[(unsigned char)c] & classes) != 0;
 }
-
-/* The code point at the start of s and the octets it takes; 0 octets where s is empty or does not
- * start with well-formed UTF-8 (RFC 3629: no overlong forms, no surrogates, at most U+10FFFF). */
-size_t utf8_decode(struct str s, uint32_t *code);
-
-/* Writes 1 to 4 octets; code must be a scalar value. */
-size_t utf8_encode(uint32_t code, char out[4]);
-
-bool utf8_valid(struct str s);
-
-/* Octets above 127 anywhere? */
-bool str_has_8bit(struct str s);
-
-/* The longest head of s of at most n octets that does not cut a sequence of well-formed UTF-8. */
-struct str utf8_head(struct str s, size_t n);
