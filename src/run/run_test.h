@@ -20,8 +20,8 @@ static inline void run_test_main(void *arg)
     run_stop();
 }
 
-/* Runs fn in a fiber of a loop that lives as long as it does. A failed assertion aborts: cmocka would
- * jump from the fiber's stack to the test's. */
+/* Runs fn in a fiber of a loop that lives as long as it does. A failed assertion aborts: cmocka
+ * would jump from the fiber's stack to the test's. */
 static inline void run_in_fiber(void (*fn)(void))
 {
     struct run_test t = {.fn = fn};
