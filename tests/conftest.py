@@ -1,0 +1,81 @@
+"""Fixtures of all black-box tests. VEREDUS_BIN says which program is under test; without it the sanitizer build
+(build/asan/veredus) if there is one. VEREDUS_KEEP leaves the servers' files in place."""
+
+import contextlib
+import subprocess
+
+import pytest
+
+from harness.server import ROOT, Server, binary
+
+
+def pytest_collection_modifyitems(config, items):
+    if not binary().exists():
+        skip = pytest.mark.skip(reason=f"no {binary()}")
+        for item in items:
+            item.add_marker(skip)
+
+
+@contextlib.contextmanager
+def running(**options):
+    server = Server(**options)
+    try:
+        server.populate()
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def make_server():
+    """make_server(config=…) gives running servers; all are stopped and checked at the end."""
+    with contextlib.ExitStack() as stack:
+        yield lambda **options: stack.enter_context(running(**options))
+
+
+@pytest.fixture
+def new_server():
+    """Like make_server, but neither populated nor started."""
+    with contextlib.ExitStack() as stack:
+        def make(**options):
+            server = Server(**options)
+            stack.callback(server.close)
+            return server
+
+        yield make
+
+
+@pytest.fixture
+def server(make_server):
+    """A server of this test alone, with alice and bob at example.test."""
+    return make_server()
+
+
+@pytest.fixture(scope="module")
+def shared_server():
+    """One server for the tests of a file that leave it as it was: each uses recipients of its own."""
+    with running(domains=("example.test", "other.test"),
+                 accounts=("alice@example.test", "bob@example.test")) as server:
+        yield server
+
+
+@pytest.fixture
+def account(shared_server, request):
+    """A fresh account on the shared server."""
+    account.number = getattr(account, "number", 0) + 1
+    address = f"user{account.number}@example.test"
+    shared_server.command("account", "add", address, "--password", "correct horse battery staple")
+    return address
+
+
+@pytest.fixture(scope="session")
+def load_tool():
+    """The load generator, the newest build of it; built where there is none yet."""
+    found = sorted(ROOT.glob("build/*/bench/load"), key=lambda p: p.stat().st_mtime)
+    if not found:
+        for ninja in sorted(ROOT.glob("build/*/build.ninja")):
+            if subprocess.run(["ninja", "-C", ninja.parent, "bench/load"], capture_output=True).returncode == 0:
+                return ninja.parent / "bench" / "load"
+        pytest.skip("no bench/load")
+    return found[-1]
