@@ -79,7 +79,7 @@ void *arena_alloc(struct arena *a, size_t n)
     if (n > a->max || a->used > a->max - n)
         return NULL;
     whole = (n + align - 1) & ~(align - 1);
-    if ((size_t)(a->free_end - a->free) < whole && arena_add_block(a, whole) < 0)
+    if ((!a->last || (size_t)(a->free_end - a->free) < whole) && arena_add_block(a, whole) < 0)
         return NULL;
     p = a->free;
     a->free += whole;

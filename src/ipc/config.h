@@ -3,13 +3,15 @@
  * One immutable struct a generation. Its rows (ipc/config_rows.c) say name, type, unit, default,
  * least, most, one sentence and the RFC; parser, `veredus check`, the sample file, the manual page
  * and the codec that carries it to the other processes are all made from the rows. Owns its strings
- * in its own arena. Sizes are octets, times milliseconds; 0 in a limit means none.
+ * in its own arena. Sizes are octets, times milliseconds; 0 in a limit means none where its row
+ * allows it.
  */
 #pragma once
 
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/log.h"
 #include "base/str.h"
 
 #include "io/net.h"
@@ -44,6 +46,11 @@ enum config_sync {
     SYNC_NONE,
 };
 
+enum config_log_format {
+    LOG_FORMAT_TEXT,
+    LOG_FORMAT_JSON,
+};
+
 struct config_strings {
     struct str *v;
     uint32_t count;
@@ -54,13 +61,30 @@ struct config_blocks {
     uint32_t count;
 };
 
+struct config_times {
+    uint64_t *v; /* milliseconds */
+    uint32_t count;
+};
+
+struct config_tls_files {
+    struct str title, certificate, key;
+};
+
 struct config_listen {
     struct str title;
     enum config_protocol protocol;
     struct config_strings address; /* as written; net_parse() takes each */
     enum config_tls tls;
-    struct str certificate;
+    struct str certificate; /* title of a tls section; empty: by SNI, else "default" */
     bool auth;
+    struct config_blocks proxy, xclient; /* who may speak for others */
+};
+
+struct config_route {
+    struct str title; /* as written: D, *.D, USER@D, *, each maybe behind "from " */
+    struct str via;
+    uint64_t port, connections, rate; /* 0: the route's own, no limit, no limit */
+    struct str helo_name, from_address;
 };
 
 struct config_limits {
@@ -71,7 +95,8 @@ struct config_limits {
     uint64_t mime_depth, mime_parts, mime_parameters;
     uint64_t errors, junk_commands;
     uint64_t command_timeout_ms, greeting_timeout_ms;
-    uint64_t data_rate, data_rate_grace_ms; /* octets a second averaged over the grace time */
+    uint64_t data_rate, data_rate_grace_ms;       /* octets a second averaged over the grace time */
+    uint64_t reply_line, reply_lines, reply_size; /* of a remote server */
 };
 
 struct config {
@@ -81,22 +106,33 @@ struct config {
     enum config_sandbox sandbox;
     enum config_sync sync;
     uint64_t greet_delay_ms, shutdown_grace_ms;
-    bool log_json, log_debug;
+    struct {
+        enum config_log_format format;
+        enum log_level level;
+    } log;
     struct config_limits limits;
     struct {
         uint64_t reserve, segment, large; /* octets */
     } spool;
     struct {
         bool hold;
-        uint64_t *retry_ms;
-        uint32_t retries;
+        struct config_times retry;
         uint64_t lifetime_ms, warn_after_ms;
     } queue;
     struct {
         struct config_blocks allow;
     } relay;
+    struct {
+        struct config_strings servers; /* ADDRESS@PORT or ADDRESS; none: ask the root servers */
+        struct str trust_anchor;
+        bool special_use;
+    } dns;
     struct config_listen *listen;
     uint32_t listens;
+    struct config_tls_files *tls;
+    uint32_t tls_count;
+    struct config_route *route;
+    uint32_t routes;
 };
 
 /* One problem of a configuration file. */
@@ -110,10 +146,16 @@ struct config_problems {
     uint32_t count, cap;
 };
 
-/* Parses and checks text (the contents of file `name`). All problems go to p (in the arena given);
- * the result is NULL if there is one. The caller owns the config: config_free(). */
-struct config *config_parse(
-    struct str text, const char *name, struct arena *arena, struct config_problems *p);
+enum {
+    CONFIG_SIZE_MAX = 1 << 20, /* octets of a file */
+    CONFIG_PROBLEMS_MAX = 500,
+};
+
+/* Parses and checks text (the contents of a file). All problems go to p (in the arena given),
+ * by line; the result is NULL if there is one, or no memory (which is one, as far as there is
+ * memory to say it). A syntax error or unknown name ends the list. The caller owns the config:
+ * config_free(). One thread at a time. */
+struct config *config_parse(struct str text, struct arena *arena, struct config_problems *p);
 void config_free(struct config *c);
 
 /* For the frame by which master hands it to a role. Decoding checks every value again. */
