@@ -28,10 +28,12 @@ enum {
 
 struct channel;
 
-/* A request that waits for its reply here. Copy it to answer later. */
+/* A request that waits for its reply here, or a notice. Copy it to answer later, once; when the
+ * channel has closed meanwhile, nothing happens. */
 struct channel_call {
-    struct channel *channel; /* valid until on_closed has returned */
+    struct channel *channel; /* to be used until on_closed has returned */
     uint32_t call;           /* 0 in a notice */
+    uint32_t serial;         /* of the channel */
 };
 
 struct channel_handler {
@@ -41,15 +43,19 @@ struct channel_handler {
      * where it returned true ("kept"), on channel_credit(). */
     bool (*on_frame)(
         void *arg, struct channel_call from, uint16_t type, struct str payload, int fd);
-    /* The peer is gone or broke the rules (why). Called once, outside any fiber; the channel must
-     * be closed by its owner afterwards. */
+    /* The peer is gone or broke the rules (why). Called once, outside any fiber, after our open
+     * calls have failed and never after channel_close(); the owner must close the channel, here or
+     * later. channel_close() is also allowed in on_frame. */
     void (*on_closed)(void *arg, struct channel *c, const struct err *why);
 };
 
 int channel_open(struct channel **c, int fd, const char *peer,
     const struct channel_handler *handler, void *arg,
     struct err *e);                     /* takes fd; peer is a literal for logs */
-void channel_close(struct channel **c); /* open calls of ours fail with ERR_CLOSED */
+/* Open calls of ours fail with ERR_CLOSED; what was gathered is written if it can be at once. */
+void channel_close(struct channel **c);
+/* Cuts off a peer that broke the rules of the messages: nothing more is read, on_closed follows. */
+void channel_cut(struct channel *c, const struct err *why);
 
 /* Suspends until the reply is there; reply (initialised by the caller, with its ceiling) is filled.
  */
