@@ -1,0 +1,93 @@
+#include "core/admit.h"
+
+#include "base/table.h"
+#include "base/unit_test.h"
+
+static struct config config_with(uint64_t all, uint64_t client, uint64_t network)
+{
+    return (struct config){.limits = {.connections = all,
+                               .connections_per_client = client,
+                               .connections_per_network = network}};
+}
+
+static struct ic_admit from_v6(uint8_t network, uint8_t host)
+{
+    return (struct ic_admit){.address = {0x20, 1, 0xd, 0xb8, [7] = network, [15] = host}};
+}
+
+static struct ic_admit from_v4(uint8_t host)
+{
+    return (struct ic_admit){
+        .address = {[10] = 0xff, [11] = 0xff, [12] = 192, [13] = 0, [14] = 2, [15] = host}};
+}
+
+static bool connect_from(
+    struct admit *a, const struct config *c, uint32_t owner, struct ic_admit ask, uint32_t *slot)
+{
+    struct ic_admitted answer;
+
+    admit_connect(a, c, owner, &ask, &answer);
+    *slot = answer.slot;
+    if (!answer.ok)
+        assert_int_equal(answer.why.status.class, 4);
+    return answer.ok;
+}
+
+static void test_limits(void **state)
+{
+    struct config c = config_with(5, 2, 3);
+    struct admit *a = NULL;
+    uint32_t first, slot;
+
+    (void)state;
+    assert_int_equal(admit_open(&a, NULL), 0);
+    assert_true(connect_from(a, &c, 1, from_v6(1, 1), &first));
+    assert_true(connect_from(a, &c, 1, from_v6(1, 1), &slot));
+    assert_false(connect_from(a, &c, 1, from_v6(1, 1), &slot)); /* client */
+    assert_true(connect_from(a, &c, 1, from_v6(1, 2), &slot));
+    assert_false(connect_from(a, &c, 1, from_v6(1, 3), &slot)); /* /64 */
+    assert_true(connect_from(a, &c, 2, from_v4(1), &slot));
+    assert_true(connect_from(a, &c, 2, from_v4(2), &slot));
+    assert_false(connect_from(a, &c, 2, from_v4(3), &slot)); /* in all */
+    assert_int_equal(admit_refused(a), 3);
+    admit_release(a, 2, first); /* not the owner's */
+    assert_int_equal(admit_count(a), 5);
+    admit_release(a, 1, first);
+    admit_release(a, 1, first);
+    assert_int_equal(admit_count(a), 4);
+    assert_true(connect_from(a, &c, 1, from_v6(1, 3), &slot));
+    admit_channel_gone(a, 1);
+    assert_int_equal(admit_count(a), 2);
+    admit_channel_gone(a, 2);
+    assert_int_equal(admit_count(a), 0);
+    admit_close(&a);
+}
+
+static void test_relay_clients_skip_their_own_limits(void **state)
+{
+    struct config c = config_with(3, 1, 1);
+    struct net_block block;
+    struct admit *a = NULL;
+    uint32_t slot;
+
+    (void)state;
+    assert_int_equal(net_block_parse(STR("192.0.2.0/24"), &block, NULL), 0);
+    c.relay.allow.v = &block;
+    c.relay.allow.count = 1;
+    assert_int_equal(admit_open(&a, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        assert_true(connect_from(a, &c, 1, from_v4(1), &slot));
+    assert_false(connect_from(a, &c, 1, from_v4(1), &slot));
+    admit_close(&a);
+}
+
+int main(void)
+{
+    static const uint8_t key[16] = {1};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_relay_clients_skip_their_own_limits),
+    };
+    table_seed(key);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,124 @@
+#include "core/control/op.h"
+#include "core/directory/directory.h"
+
+enum {
+    ARENA_MAX = 8 << 20,
+    PAGE_ROWS = 100, /* a row has at most some 400 octets of JSON */
+    RECIPIENTS_MAX = 1000,
+};
+
+static json_t *domain_json(const struct directory_domain *d)
+{
+    return json_pack("{s:o, s:s, s:s, s:o, s:I, s:I, s:o, s:o}", "domain", op_json_str(d->name),
+        "kind", d->relay ? "relay" : "local", "state", d->enabled ? "enabled" : "disabled",
+        "separator", op_json_or_null(d->separator), "accounts", (json_int_t)d->accounts, "aliases",
+        (json_int_t)d->aliases, "recipients",
+        d->listed ? json_integer((json_int_t)d->recipients) : json_null(), "created",
+        op_json_time(d->created_ms));
+}
+
+int op_domain_add(struct control *c, const json_t *request, struct op_result *result, struct err *e)
+{
+    struct directory_domain_new domain = {.relay = op_flag(request, "relay")};
+    struct str *recipients;
+    struct arena arena;
+    int status = -1;
+
+    (void)result;
+    arena_init(&arena, ARENA_MAX);
+    domain.listed = json_object_get(request, "recipients") != NULL;
+    if (op_str(request, "domain", &domain.name, e) == 0 &&
+        op_str_optional(request, "separator", &domain.separator, e) == 0 &&
+        op_strs(&arena, request, "recipients", &recipients, &domain.count, RECIPIENTS_MAX, e) ==
+            0) {
+        domain.recipients = recipients;
+        status = directory_domain_add(c->directory, &domain, e);
+    }
+    arena_done(&arena);
+    return status;
+}
+
+int op_domain_list(
+    struct control *c, const json_t *request, struct op_result *result, struct err *e)
+{
+    struct directory_page page = {.limit = PAGE_ROWS};
+    struct directory_domain *rows;
+    struct arena arena;
+    uint32_t count = 0;
+    int status = -1;
+
+    arena_init(&arena, ARENA_MAX);
+    if (op_str_optional(request, "after", &page.after, e) == 0 &&
+        directory_domain_list(c->directory, &arena, &page, &rows, &count, e) == 0) {
+        json_t *items = json_array();
+        for (uint32_t i = 0; i < count; i++)
+            json_array_append_new(items, domain_json(&rows[i]));
+        result->json = op_page(items, count == PAGE_ROWS ? rows[count - 1].name : STR_NONE);
+        status = 0;
+    }
+    arena_done(&arena);
+    return status;
+}
+
+int op_domain_show(
+    struct control *c, const json_t *request, struct op_result *result, struct err *e)
+{
+    struct directory_domain domain;
+    struct arena arena;
+    struct str name;
+    int status = -1;
+
+    arena_init(&arena, ARENA_MAX);
+    if (op_str(request, "domain", &name, e) == 0 &&
+        directory_domain_show(c->directory, &arena, name, &domain, e) == 0) {
+        result->json = domain_json(&domain);
+        status = 0;
+    }
+    arena_done(&arena);
+    return status;
+}
+
+int op_domain_set(struct control *c, const json_t *request, struct op_result *result, struct err *e)
+{
+    struct str name, separator;
+
+    (void)result;
+    if (op_str(request, "domain", &name, e) < 0 ||
+        op_str_optional(request, "separator", &separator, e) < 0)
+        return -1;
+    return directory_domain_separator(c->directory, name, separator, e);
+}
+
+static int set_enabled(struct control *c, const json_t *request, bool enabled, struct err *e)
+{
+    struct str name;
+
+    if (op_str(request, "domain", &name, e) < 0)
+        return -1;
+    return directory_domain_enable(c->directory, name, enabled, e);
+}
+
+int op_domain_enable(
+    struct control *c, const json_t *request, struct op_result *result, struct err *e)
+{
+    (void)result;
+    return set_enabled(c, request, true, e);
+}
+
+int op_domain_disable(
+    struct control *c, const json_t *request, struct op_result *result, struct err *e)
+{
+    (void)result;
+    return set_enabled(c, request, false, e);
+}
+
+int op_domain_remove(
+    struct control *c, const json_t *request, struct op_result *result, struct err *e)
+{
+    struct str name;
+
+    (void)result;
+    if (op_str(request, "domain", &name, e) < 0)
+        return -1;
+    return directory_domain_remove(c->directory, name, e);
+}

@@ -1,0 +1,368 @@
+#include "core/intake.h"
+
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/timefmt.h"
+
+#include "core/admit.h"
+#include "core/core.h"
+#include "core/directory/directory.h"
+#include "core/message.h"
+#include "core/upload.h"
+
+enum {
+    LEASES_PER_EPOCH = 1 << 16, /* id: 24 bits epoch, 16 bits lease, 24 bits counter */
+    LEASE_SHIFT = 24,
+    LEASES_HELD = 8, /* of one channel; an inbound that uses up more is broken */
+    SCRATCH_MAX = 4 << 20,
+    ANSWERS_MAX = CHANNEL_FRAME_MAX,
+};
+
+struct intake {
+    struct list link;
+    struct core *core;
+    struct channel *channel;
+    struct scope scope; /* its commits and uploads */
+    struct upload_set uploads;
+    struct arena scratch;
+    uint32_t owner;
+    uint64_t lease[LEASES_HELD]; /* bases; the newest first */
+    bool closing;
+};
+
+/* ---- ids */
+
+static void on_lease(struct intake *in, struct channel_call from)
+{
+    struct core *core = in->core;
+    struct ic_lease lease;
+    struct buf reply;
+
+    if (core->next_lease == LEASES_PER_EPOCH) {
+        /* 2^40 ids in one life of the process: a restart brings a new epoch. */
+        log_error(core->event, "leases_used_up");
+        channel_reply(from, STR(""));
+        return;
+    }
+    lease.base = (spool_epoch(core->spool) << 40) | (uint64_t)core->next_lease++ << LEASE_SHIFT;
+    memmove(in->lease + 1, in->lease, sizeof in->lease - sizeof *in->lease);
+    in->lease[0] = lease.base;
+    buf_init(&reply, 64);
+    ic_lease_encode(&lease, &reply);
+    channel_reply(from, buf_str(&reply));
+    buf_done(&reply);
+}
+
+static bool id_is_leased(const struct intake *in, uint64_t id)
+{
+    uint64_t base = id >> LEASE_SHIFT << LEASE_SHIFT;
+
+    for (unsigned i = 0; i < LEASES_HELD; i++)
+        if (in->lease[i] && in->lease[i] == base)
+            return true;
+    return false;
+}
+
+/* ---- connections */
+
+static void on_admit(struct intake *in, struct channel_call from, struct str payload)
+{
+    struct ic_admitted answer = {0};
+    struct ic_admit ask;
+    struct buf reply;
+
+    if (ic_admit_decode(payload, &ask, &answer.why) == 0)
+        admit_connect(in->core->admit, in->core->config, in->owner, &ask, &answer);
+    buf_init(&reply, 1024);
+    ic_admitted_encode(&answer, &reply);
+    channel_reply(from, buf_str(&reply));
+    buf_done(&reply);
+}
+
+static void on_release(struct intake *in, struct str payload)
+{
+    struct dec d = dec_of(payload);
+    uint32_t slot = dec_u32(&d);
+
+    if (dec_done(&d, "release", NULL) == 0)
+        admit_release(in->core->admit, in->owner, slot);
+}
+
+/* ---- recipients */
+
+static void refuse_route(struct ic_rcpt_answer *answer)
+{
+    answer->verdict = IC_REFUSED;
+    err_set_status(&answer->why, ERR_PERMANENT, (struct err_status){5, 4, 4}, "core",
+        "no route: this server delivers to its own mailboxes only");
+}
+
+static void resolve_one(
+    struct core *core, const struct ic_rcpt *ask, struct str address, struct ic_rcpt_answer *answer)
+{
+    struct resolution r;
+
+    *answer = (struct ic_rcpt_answer){0};
+    directory_resolve(core->directory, address, ask->right, &r);
+    answer->verdict = r.verdict;
+    answer->why = r.why;
+    if (r.verdict == IC_RELAY || r.verdict == IC_FORWARD)
+        refuse_route(answer);
+}
+
+static void on_rcpt(struct intake *in, struct channel_call from, struct str payload)
+{
+    struct ic_rcpt ask;
+    struct buf reply;
+
+    arena_reset(&in->scratch);
+    buf_init(&reply, ANSWERS_MAX);
+    if (ic_rcpt_decode(&in->scratch, payload, &ask, NULL) == 0)
+        for (uint32_t i = 0; i < ask.count; i++) {
+            struct ic_rcpt_answer answer;
+            resolve_one(in->core, &ask, ask.address[i], &answer);
+            ic_rcpt_answer_encode(&answer, &reply);
+        }
+    channel_reply(from, buf_str(&reply));
+    buf_done(&reply);
+}
+
+/* ---- commits */
+
+struct commit {
+    struct intake *in;
+    struct channel_call from;
+    struct message *m;
+};
+
+static void answer_commit(struct channel_call to, const struct err *e)
+{
+    struct buf reply;
+
+    buf_init(&reply, 1024);
+    enc_err(&reply, e);
+    channel_reply(to, buf_str(&reply));
+    buf_done(&reply);
+}
+
+/* The final recipients, by the directory as it is now. */
+static int expand(struct core *core, struct message *m, struct err *e)
+{
+    const struct ic_envelope *given = &m->commit.envelope;
+
+    if (directory_expand(core->directory, &m->arena, m->commit.right, given, &m->envelope.target,
+            &m->envelope.targets, e) < 0)
+        return -1;
+    if (m->envelope.targets == 0)
+        return err_set_status(e, ERR_PERMANENT, (struct err_status){5, 1, 1}, "core",
+            "none of the recipients exists any more");
+    return 0;
+}
+
+static int take_commit(struct commit *c, struct err *e)
+{
+    struct core *core = c->in->core;
+    struct message *m = c->m;
+    struct spool_large *large = NULL;
+    struct spool_message *spool;
+
+    if (!id_is_leased(c->in, m->commit.envelope.id))
+        return err_set(e, ERR_BUG, "core", "a message id that was not leased");
+    if (m->upload && upload_wait(m->upload, e) < 0)
+        return -1;
+    if (message_decode(m, e) < 0 || expand(core, m, e) < 0)
+        return -1;
+    m->envelope.arrived_ms = wall_ms();
+    if (m->upload && m->upload->large) {
+        if (m->commit.content.n && spool_large_write(m->upload->large, m->commit.content, e) < 0)
+            return -1;
+        if (spool_large_finish(m->upload->large, e) < 0)
+            return -1;
+        large = upload_take_large(m->upload);
+        m->commit.content = STR_NONE;
+    }
+    if (message_seal(m, large, e) < 0)
+        return -1;
+    spool = &m->spool;
+    c->m = NULL; /* the spool's from here on */
+    return spool_commit(core->spool, &spool, 1, NULL, 0, SPOOL_MAIL, e);
+}
+
+static void commit_fiber(void *arg)
+{
+    struct commit *c = arg;
+    struct core *core = c->in->core;
+    uint64_t id = c->m->commit.envelope.id, size = c->m->commit.content_size;
+    struct err e = {0};
+
+    if (take_commit(c, &e) == 0) {
+        core->counts.accepted++;
+        core->counts.octets += size;
+        e = (struct err){0};
+    } else {
+        char text[IC_ID_CHARS + 1];
+        core->counts.refused++;
+        ic_id_format(id, text);
+        log_warning(core->event, "commit_refused", kv_c("id", text), kv_err(&e));
+    }
+    answer_commit(c->from, &e);
+    message_free(c->m);
+    mem_free(c);
+}
+
+static int start_commit(
+    struct intake *in, struct channel_call from, struct str payload, struct err *e)
+{
+    struct commit *c = MEM_NEW(struct commit);
+
+    if (c)
+        c->m = message_new(payload);
+    if (!c || !c->m) {
+        mem_free(c);
+        return err_memory(e, "core");
+    }
+    c->in = in;
+    c->from = from;
+    if (ic_commit_decode(&c->m->arena, buf_str(&c->m->frame), &c->m->commit, e) == 0) {
+        if (c->m->commit.upload)
+            c->m->upload = upload_take(&in->uploads, c->m->commit.upload);
+        if (c->m->commit.upload && !c->m->upload)
+            err_set(e, ERR_TEMPORARY, "core", "the message's parts were not kept");
+        else if (fiber_start(&in->scope, "commit", commit_fiber, c, e) == 0)
+            return 0;
+    }
+    message_free(c->m);
+    mem_free(c);
+    return -1;
+}
+
+static void on_commit(struct intake *in, struct channel_call from, struct str payload)
+{
+    struct err e;
+
+    if (start_commit(in, from, payload, &e) < 0) {
+        in->core->counts.refused++;
+        answer_commit(from, &e);
+    }
+}
+
+/* ---- the channel */
+
+static bool on_frame(void *arg, struct channel_call from, uint16_t type, struct str payload, int fd)
+{
+    struct intake *in = arg;
+    struct dec d = dec_of(payload);
+
+    if (fd >= 0)
+        close(fd);
+    switch ((enum ic_type)type) {
+    case IC_LEASE:
+        on_lease(in, from);
+        return false;
+    case IC_ADMIT:
+        on_admit(in, from, payload);
+        return false;
+    case IC_RELEASE:
+        on_release(in, payload);
+        return false;
+    case IC_RCPT:
+        on_rcpt(in, from, payload);
+        return false;
+    case IC_PUT:
+        return upload_put(&in->uploads, from, payload);
+    case IC_ABORT:
+        upload_abort(&in->uploads, dec_u32(&d));
+        return false;
+    case IC_COMMIT:
+        on_commit(in, from, payload);
+        return false;
+    case IC_STATE:
+        break;
+    }
+    if (from.call)
+        channel_reply(from, STR(""));
+    return false;
+}
+
+/* Commits that are on their way go on: the spool has them, or will refuse them. */
+static void close_fiber(void *arg)
+{
+    struct intake *in = arg;
+
+    upload_set_end(&in->uploads);
+    scope_join(&in->scope);
+    admit_channel_gone(in->core->admit, in->owner);
+    channel_close(&in->channel);
+    list_remove(&in->link);
+    arena_done(&in->scratch);
+    mem_free(in);
+}
+
+static void intake_close(struct intake *in)
+{
+    if (in->closing)
+        return;
+    in->closing = true;
+    if (fiber_start(in->core->scope, "intake-close", close_fiber, in, NULL) < 0)
+        log_error(in->core->event, "intake_not_closed");
+}
+
+static void on_closed(void *arg, struct channel *channel, const struct err *why)
+{
+    struct intake *in = arg;
+
+    (void)channel;
+    log_info(in->core->event, "inbound_gone", kv_err(why));
+    intake_close(in);
+}
+
+static void tell_state(struct intake *in)
+{
+    static const enum ic_state states[] = {
+        [SPOOL_READY] = IC_READY, [SPOOL_FULL] = IC_FULL, [SPOOL_BROKEN] = IC_BROKEN};
+    char octet = (char)states[spool_state(in->core->spool)];
+
+    /* Without credit the next change, or the commits' own answers, will tell. */
+    channel_try_notify(in->channel, IC_STATE, str_of(&octet, 1));
+}
+
+int intake_open(struct core *core, int fd, struct err *e)
+{
+    static const struct channel_handler handler = {.on_frame = on_frame, .on_closed = on_closed};
+    struct intake *in = MEM_NEW(struct intake);
+
+    if (!in) {
+        close(fd);
+        return err_memory(e, "core");
+    }
+    if (channel_open(&in->channel, fd, "inbound", &handler, in, e) < 0) {
+        mem_free(in);
+        return -1;
+    }
+    in->core = core;
+    in->owner = ++core->next_owner;
+    scope_init(&in->scope);
+    arena_init(&in->scratch, SCRATCH_MAX);
+    upload_set_init(&in->uploads, core->spool, &in->scope, core->config->spool.large,
+        core->config->limits.message_size);
+    list_add(&core->intakes, &in->link);
+    tell_state(in);
+    return 0;
+}
+
+void intake_tell_state(struct core *core)
+{
+    LIST_EACH(link, &core->intakes)
+    {
+        tell_state(LIST_ENTRY(link, struct intake, link));
+    }
+}
+
+void intake_close_all(struct core *core)
+{
+    LIST_EACH(link, &core->intakes)
+    {
+        intake_close(LIST_ENTRY(link, struct intake, link));
+    }
+}

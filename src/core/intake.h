@@ -1,0 +1,20 @@
+/* core/intake.h: what core does for one inbound process: admit, look up, commit.
+ *
+ * One intake a channel. Nothing that comes over it is believed: ids must be of a lease given to
+ * this channel and rising, sizes and counts must agree, recipients are resolved again at the
+ * commit. Look-ups are answered at once, on the loop; a commit runs in a fiber of its own, and its
+ * answer leaves when the spool has made it durable.
+ */
+#pragma once
+
+#include "ipc/channel.h"
+
+struct core;
+struct intake;
+
+/* Takes fd. The intake ends by itself when the channel closes. */
+int intake_open(struct core *core, int fd, struct err *e);
+
+/* All intakes: tell them the state of the storage; end them. */
+void intake_tell_state(struct core *core);
+void intake_close_all(struct core *core);

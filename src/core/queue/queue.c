@@ -1,0 +1,260 @@
+#include "core/queue/queue.h"
+
+#include "base/list.h"
+#include "base/mem.h"
+
+#include "core/queue/local.h"
+
+enum {
+    WORKERS = 2, /* while one waits for a sync the other gathers */
+    RETRY_STEPS_MAX = 64,
+};
+
+/* A message with work left. What it is lies in the spool. */
+struct queued {
+    struct list link; /* in waiting, held, or a step's deferred; in none while it is worked on */
+    uint64_t id;
+    uint64_t due; /* of run_now(), where deferred */
+    uint8_t attempts;
+};
+
+struct queue {
+    const struct config *config;
+    struct mailboxes *mailboxes;
+    struct spool *spool;
+    const struct event *event;
+    struct scope workers;
+    struct cond work, idle;
+    struct timer *timer;
+
+    struct list waiting, held;
+    struct list deferred[RETRY_STEPS_MAX]; /* each in the order of their times */
+    uint32_t active;                       /* messages in the workers' hands */
+    struct queue_stats stats;
+    bool stopping;
+};
+
+static void on_timer(void *arg);
+
+int queue_open(struct queue **out, const struct config *config, struct mailboxes *mailboxes,
+    const struct event *event, struct err *e)
+{
+    struct queue *q = MEM_NEW(struct queue);
+
+    if (!q)
+        return err_memory(e, "queue");
+    if (timer_open(&q->timer, on_timer, q, e) < 0) {
+        mem_free(q);
+        return -1;
+    }
+    q->config = config;
+    q->mailboxes = mailboxes;
+    q->event = event;
+    scope_init(&q->workers);
+    cond_init(&q->work);
+    cond_init(&q->idle);
+    list_init(&q->waiting);
+    list_init(&q->held);
+    for (unsigned i = 0; i < RETRY_STEPS_MAX; i++)
+        list_init(&q->deferred[i]);
+    *out = q;
+    return 0;
+}
+
+static void drop_all(struct list *list)
+{
+    struct list *link;
+
+    while ((link = list_take(list)))
+        mem_free(LIST_ENTRY(link, struct queued, link));
+}
+
+void queue_close(struct queue **out)
+{
+    struct queue *q = *out;
+
+    if (!q)
+        return;
+    q->stopping = true;
+    cond_wake_all(&q->work);
+    scope_join(&q->workers);
+    timer_close(&q->timer);
+    drop_all(&q->waiting);
+    drop_all(&q->held);
+    for (unsigned i = 0; i < RETRY_STEPS_MAX; i++)
+        drop_all(&q->deferred[i]);
+    mem_free(q);
+    *out = NULL;
+}
+
+static void put_waiting(struct queue *q, struct queued *m)
+{
+    if (q->config->queue.hold) {
+        list_add(&q->held, &m->link);
+        q->stats.held++;
+        return;
+    }
+    list_add(&q->waiting, &m->link);
+    q->stats.waiting++;
+    cond_wake_one(&q->work);
+}
+
+int queue_add(struct queue *q, const struct spool_found *found)
+{
+    struct queued *m = MEM_NEW(struct queued);
+
+    if (!m)
+        return -1;
+    m->id = found->id;
+    q->stats.messages++;
+    put_waiting(q, m);
+    return 0;
+}
+
+void queue_reconfigure(struct queue *q, const struct config *config)
+{
+    struct list held;
+    struct list *link;
+
+    q->config = config;
+    list_init(&held);
+    while ((link = list_take(&q->held)))
+        list_add(&held, link);
+    q->stats.held = 0;
+    while ((link = list_take(&held)))
+        put_waiting(q, LIST_ENTRY(link, struct queued, link));
+}
+
+/* ---- what comes back later */
+
+static void set_timer(struct queue *q)
+{
+    uint64_t next = DEADLINE_NONE;
+
+    for (unsigned i = 0; i < RETRY_STEPS_MAX; i++) {
+        const struct queued *m = LIST_FIRST(&q->deferred[i], struct queued, link);
+        if (m && m->due < next)
+            next = m->due;
+    }
+    timer_set(q->timer, next);
+}
+
+static void on_timer(void *arg)
+{
+    struct queue *q = arg;
+
+    for (unsigned i = 0; i < RETRY_STEPS_MAX; i++) {
+        struct queued *m;
+        while ((m = LIST_FIRST(&q->deferred[i], struct queued, link)) && m->due <= run_now()) {
+            list_remove(&m->link);
+            q->stats.deferred--;
+            put_waiting(q, m);
+        }
+    }
+    set_timer(q);
+}
+
+static void defer(struct queue *q, struct queued *m)
+{
+    const struct config_times *retry = &q->config->queue.retry;
+    uint32_t last = retry->count < RETRY_STEPS_MAX ? retry->count - 1 : RETRY_STEPS_MAX - 1;
+    uint32_t step = m->attempts < last ? m->attempts : last;
+
+    m->due = run_now() + retry->v[step];
+    if (m->attempts < UINT8_MAX)
+        m->attempts++;
+    list_add(&q->deferred[step], &m->link);
+    q->stats.deferred++;
+    set_timer(q);
+}
+
+/* ---- the workers */
+
+static void finish(struct queue *q, struct queued *m, enum local_result result)
+{
+    if (result == LOCAL_DEFERRED) {
+        defer(q, m);
+        return;
+    }
+    if (result == LOCAL_KEPT) {
+        /* Somebody else's part: nothing here will deliver it. */
+        list_add(&q->held, &m->link);
+        q->stats.held++;
+        return;
+    }
+    q->stats.messages--;
+    mem_free(m);
+}
+
+static uint32_t take(struct queue *q, struct local_batch *batch)
+{
+    struct queued *m;
+
+    while (batch->count < LOCAL_BATCH_MAX &&
+           (m = LIST_FIRST(&q->waiting, struct queued, link)) != NULL) {
+        list_remove(&m->link);
+        q->stats.waiting--;
+        batch->v[batch->count++] = (struct local_message){.id = m->id, .owner = m};
+    }
+    return batch->count;
+}
+
+static void work(struct queue *q, struct local_batch *batch)
+{
+    q->active += batch->count;
+    local_deliver(batch);
+    q->active -= batch->count;
+    q->stats.delivered += batch->delivered;
+    q->stats.duplicates += batch->duplicates;
+    q->stats.failures += batch->failures;
+    for (uint32_t i = 0; i < batch->count; i++)
+        finish(q, batch->v[i].owner, batch->v[i].result);
+    if (q->active == 0 && list_empty(&q->waiting))
+        cond_wake_all(&q->idle);
+}
+
+static void worker_fiber(void *arg)
+{
+    struct queue *q = arg;
+
+    while (!q->stopping) {
+        struct local_batch *batch;
+        if (list_empty(&q->waiting)) {
+            if (cond_wait(&q->work, "work", NULL) < 0)
+                return;
+            continue;
+        }
+        batch = local_batch_new(q->spool, q->mailboxes, q->event);
+        if (!batch) {
+            log_error(q->event, "out_of_memory");
+            if (fiber_sleep(1000, NULL) < 0)
+                return;
+            continue;
+        }
+        take(q, batch);
+        work(q, batch);
+        local_batch_free(batch);
+    }
+}
+
+int queue_start(struct queue *q, struct spool *spool, struct err *e)
+{
+    q->spool = spool;
+    for (unsigned i = 0; i < WORKERS; i++)
+        if (fiber_start(&q->workers, "delivery", worker_fiber, q, e) < 0)
+            return -1;
+    return 0;
+}
+
+int queue_wait_idle(struct queue *q, struct err *e)
+{
+    while (q->active || !list_empty(&q->waiting))
+        if (cond_wait(&q->idle, "deliveries", e) < 0)
+            return -1;
+    return 0;
+}
+
+void queue_stats(const struct queue *q, struct queue_stats *stats)
+{
+    *stats = q->stats;
+}
