@@ -2,6 +2,7 @@
 #pragma once
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -13,6 +14,7 @@
 
 struct net_address {
     socklen_t len;
+    bool v6_only; /* for net_listen(): [::] is not to take IPv4 as well (0.0.0.0 is listened on) */
     union {
         struct sockaddr any;
         struct sockaddr_in in;
@@ -21,7 +23,7 @@ struct net_address {
     };
 };
 
-/* HOST:PORT, [V6]:PORT or unix:/PATH as in SURFACE.md; numeric only. */
+/* HOST:PORT, [V6]:PORT or unix:/PATH; numeric only. */
 int net_parse(struct str text, struct net_address *a, struct err *e);
 /* 192.0.2.1:25, [2001:db8::1]:25, unix:/path: the form net_parse() takes. */
 void net_format(const struct net_address *a, struct buf *out);
@@ -29,7 +31,8 @@ void net_format(const struct net_address *a, struct buf *out);
 void net_format_ip(const struct net_address *a, struct buf *out);
 uint16_t net_port(const struct net_address *a); /* 0 for unix sockets */
 
-/* A network in CIDR form ("127.0.0.0/8", "::1", "2001:db8::/32"). */
+/* A network in CIDR form ("127.0.0.0/8", "::1", "2001:db8::/32"). Address bits behind the prefix
+ * are an error. A v6 network, ::/0 too, never contains a v4 address, mapped or not. */
 struct net_block {
     uint8_t octets[16]; /* v4 as v4-mapped */
     uint8_t bits;       /* 0 to 128 */
@@ -37,15 +40,21 @@ struct net_block {
 int net_block_parse(struct str text, struct net_block *b, struct err *e);
 bool net_block_contains(const struct net_block *b, const struct net_address *a);
 
-/* Binds and listens. The first bind is made without SO_REUSEPORT, to prove that nobody else has the
- * port ("address in use" names it); then with it, one socket a process: fds[count]. unix sockets
- * get one descriptor, mode, and a stale file is replaced only if nobody answers on it. */
+/* Binds and listens, non-blocking and closed on exec. On failure nothing stays open. The first bind
+ * is made without SO_REUSEPORT, to prove that nobody else has the port ("address in use" names it);
+ * then with it, one socket a process: fds[count]. Port 0 takes a free one, the same for all. unix
+ * sockets get one descriptor (the others are -1), mode, and a stale file is replaced only if nobody
+ * answers on it. */
 int net_listen(const struct net_address *a, unsigned mode, int backlog, int *fds, unsigned count,
     struct err *e);
 
 /* Accepts on fd in the loop: fn(arg, fd, peer) is called for each connection outside any fiber and
- * owns the descriptor. Without descriptors (EMFILE) a reserved one is spent to accept and close,
- * and accepting pauses for a moment instead of spinning. */
+ * owns the descriptor (non-blocking, closed on exec). Owns the listening descriptor, but for a
+ * failure to open. Without descriptors (EMFILE) a reserved one is spent to accept one connection
+ * and shut it down, and accepting pauses for a moment instead of spinning; the descriptor of the
+ * refused one is the next reserve, so that nothing has to be opened inside the walls. Open it
+ * before lock-down: the first reserve is a duplicate of fd. listener_close() may be called by fn.
+ */
 struct listener;
 typedef void listener_fn(void *arg, int fd, const struct net_address *peer);
 int listener_open(struct listener **l, int fd, listener_fn *fn, void *arg, struct err *e);

@@ -6,7 +6,11 @@
  * from a free list of the thread while they hold something, and are given back when empty, so an
  * idle session holds none. Slices returned are valid until the next call that suspends or consumes.
  *
- * Suspends: fill, read_line, read, write (when the output buffer is full), flush, and nothing else.
+ * Suspends: fill, read_line, skip_line, write and printf (when the output buffer is full), flush,
+ * shutdown_write, and nothing else. The reading ones obey cancellation and the deadline also when
+ * what they want is buffered; the writing ones only when they have to wait, so that a session that
+ * was cancelled can still say goodbye. Nobody is served endlessly: one whose peer never makes it
+ * wait yields now and then.
  * Errors: ERR_CLOSED at end of file or reset, ERR_DEADLINE, ERR_CANCELLED, ERR_TEMPORARY.
  * TLS will be put between the buffers and the descriptor; nothing here says "socket" to its users.
  */
@@ -20,6 +24,7 @@
 enum {
     STREAM_IN_MAX = 65536, /* most octets buffered in, so also the longest line */
     STREAM_OUT_MAX = 65536,
+    STREAM_LINGER_MAX = 1048576,
 };
 
 struct stream;
@@ -28,11 +33,27 @@ struct stream;
 int stream_open(struct stream **s, int fd, struct err *e);
 void stream_close(struct stream **s); /* what was not flushed is dropped */
 
+/* Ends the connection so that the last reply arrives. Closing a socket with unread input makes the
+ * kernel send a reset, on which the peer may throw away what it has not read (RFC 2525 2.17). So:
+ * what is buffered is written, the end of output is sent, and what still comes is dropped, until
+ * the peer ends too, or linger_ms have passed, or STREAM_LINGER_MAX octets came, or the scope is
+ * cancelled; then it is closed. Does not suspend and cannot fail: what has to wait does so in the
+ * scope, which should be one that outlives the session, as a parked session does. */
+void stream_finish(struct stream **s, struct scope *scope, uint64_t linger_ms);
+
+/* Flushes, and tells the peer that nothing more will come; input goes on. */
+int stream_shutdown_write(struct stream *s, struct err *e);
+
 /* What has been read and not consumed; may be empty. Never suspends. */
 struct str stream_input(const struct stream *s);
 void stream_consume(struct stream *s, size_t n);
 
-/* Reads at least one octet more (flushing output first). ERR_PERMANENT if the buffer is full. */
+/* Forgets all input that is buffered and returns how much it was: after STARTTLS what came before
+ * the handshake may have been put there by somebody else (RFC 3207 4.2). */
+size_t stream_drop_input(struct stream *s);
+
+/* Reads at least one octet more (flushing output first). ERR_PERMANENT if the buffer is full,
+ * ERR_CLOSED at the end; what is buffered stays. */
 int stream_fill(struct stream *s, struct err *e);
 
 /* A line up to and with its CRLF, at most max octets long with it: line is without the CRLF and
@@ -40,7 +61,8 @@ int stream_fill(struct stream *s, struct err *e);
  * first max octets hold no CRLF; the caller may then stream_skip_line(). */
 int stream_read_line(struct stream *s, size_t max, struct str *line, struct err *e);
 
-/* Drops input up to and with the next CRLF; 1 if more than max octets were dropped without one. */
+/* Drops input up to and with the next CRLF; 1 if the next max octets hold none: they are dropped
+ * (but for a CR at their end, which may be half of one). */
 int stream_skip_line(struct stream *s, size_t max, struct err *e);
 
 /* Is a whole line (CRLF within max octets, or max octets) buffered, so that read_line will not

@@ -40,7 +40,8 @@ struct sys {
     int (*close)(const struct sys *s, int h);
     ssize_t (*pread)(const struct sys *s, int h, void *p, size_t n, uint64_t at);
     ssize_t (*pwritev)(const struct sys *s, int h, const struct iovec *v, int count, uint64_t at);
-    int (*preallocate)(const struct sys *s, int h, uint64_t at, uint64_t n); /* zeros, size grows */
+    /* Zeros behind the end, size grows; -EOPNOTSUPP where the file system cannot. */
+    int (*preallocate)(const struct sys *s, int h, uint64_t at, uint64_t n);
     int (*truncate)(const struct sys *s, int h, uint64_t size);
     int (*fdatasync)(const struct sys *s, int h);
     int (*fsync)(const struct sys *s, int h);

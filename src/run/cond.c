@@ -38,7 +38,7 @@ int cond_wait(struct cond *c, const char *what, struct err *e)
     struct cond_waiter w = {.fiber = fiber_self()};
     int rc;
 
-    if (fiber_may_wait(w.fiber, e) < 0)
+    if (fiber_check(e) < 0)
         return -1;
     enqueue(c, &w);
     rc = fiber_wait(what, DEADLINE_NONE, e);

@@ -186,8 +186,10 @@ uint64_t fiber_deadline(void)
     return fiber_self()->deadline;
 }
 
-int fiber_may_wait(const struct fiber *f, struct err *e)
+int fiber_check(struct err *e)
 {
+    const struct fiber *f = fiber_self();
+
     if (f->cancelled)
         return err_set(e, ERR_CANCELLED, "run", "cancelled");
     if (f->deadline <= run_now())
@@ -208,12 +210,12 @@ int fiber_wait(const char *what, uint64_t until, struct err *e)
 {
     struct fiber *f = fiber_self();
 
-    if (fiber_may_wait(f, e) < 0)
+    if (fiber_check(e) < 0)
         return -1;
     run_set_timer(&f->timer, until < f->deadline ? until : f->deadline);
     park(f, what);
     run_set_timer(&f->timer, DEADLINE_NONE);
-    return fiber_may_wait(f, e);
+    return fiber_check(e);
 }
 
 void fiber_wait_shielded(const char *what)
@@ -240,12 +242,12 @@ int fiber_yield(struct err *e)
 {
     struct fiber *f = fiber_self();
 
-    if (fiber_may_wait(f, e) < 0)
+    if (fiber_check(e) < 0)
         return -1;
     f->state = FIBER_READY;
     list_add(&run_here.later, &f->queued);
     sched_leave(f);
-    return fiber_may_wait(f, e);
+    return fiber_check(e);
 }
 
 static const char *state_name(enum fiber_state state)

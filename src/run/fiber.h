@@ -72,6 +72,9 @@ int fiber_start(struct scope *s, const char *name, fiber_fn *fn, void *arg, stru
 
 bool fiber_running(void); /* is the caller in a fiber? */
 bool fiber_cancelled(void);
+/* What the next suspension would say by itself: ERR_CANCELLED, ERR_DEADLINE or 0. Never suspends.
+ */
+int fiber_check(struct err *e);
 
 /* Shortens the running fiber's deadline to `at` (of run_now()) and returns the one before, which
  * fiber_deadline_restore() puts back. */

@@ -206,7 +206,7 @@ int pool_run(struct pool *p, void (*fn)(void *arg), void *arg, struct err *e)
     struct job *job;
     struct err why = {0};
 
-    if (fiber_may_wait(f, e) < 0)
+    if (fiber_check(e) < 0)
         return -1;
     job = submit(p, (struct job){.fn = fn, .arg = arg, .fiber = f}, e);
     if (!job)

@@ -94,8 +94,5 @@ int fiber_wait(const char *what, uint64_t until, struct err *e);
 /* Suspends until woken, by nothing else. */
 void fiber_wait_shielded(const char *what);
 
-/* The error of a fiber that may not wait any longer, else 0. */
-int fiber_may_wait(const struct fiber *f, struct err *e);
-
 /* watch.c: f is not to be woken by its watch any more */
 void watch_forget(struct fiber *f);

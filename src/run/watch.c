@@ -83,7 +83,7 @@ int watch_wait(struct watch *w, enum watch_for what, struct err *e)
 
     CHECK(what == WATCH_READ || what == WATCH_WRITE);
     CHECK(!*waiter);
-    if (fiber_may_wait(f, e) < 0)
+    if (fiber_check(e) < 0)
         return -1;
     *waiter = f;
     set_active(w, w->active | (what == WATCH_READ ? UV_READABLE : UV_WRITABLE));
