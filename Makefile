@@ -1,0 +1,64 @@
+# Thin on purpose: meson and ninja build, tools/ do the rest. Each target first installs the Debian packages that it
+# misses (tools/packages/), with sudo only where we are not root.
+
+PREFIX       ?= /usr/local
+FUZZ_SECONDS ?= 60
+PYTEST       := /usr/bin/python3 -m pytest
+
+.DEFAULT_GOAL := build
+.PHONY: run test build bench fuzz torture check-clients check-peers check-style install rfc-status
+
+# The program as it ships: build/veredus.
+build:
+	@tools/install-deps build
+	@test -e build/build.ninja || CC=gcc meson setup build
+	@ninja -C build
+
+# The demonstration; on a terminal the server stays until Ctrl-C.
+run: build
+	@if [ -t 0 ] && [ -t 1 ]; then exec build/veredus demo; else exec build/veredus demo --once; fi
+
+test:
+	@tools/install-deps build test
+	@tools/run-tests
+
+# Beside Postfix and the bare acceptor. One thing at a time; nothing else should run on the machine.
+bench:
+	@tools/install-deps build bench
+	@test -e build/build.ninja || CC=gcc meson setup build
+	@ninja -C build veredus bench-tools
+	@tools/fetch-peers postfix
+	bench/accept
+	bench/idle
+	bench/large
+
+fuzz:
+	@tools/install-deps build test
+	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/run-fuzz
+
+# Many rounds of what `make test` does once; VEREDUS_ROUNDS says how many.
+torture: build
+	@tools/install-deps test
+	$(PYTEST) -n 2 -m torture tests
+
+check-clients: build
+	@tools/install-deps test peers
+	$(PYTEST) -m peer tests/clients
+
+check-peers: build
+	@tools/install-deps test
+	@tools/fetch-peers postfix
+	$(PYTEST) -m peer tests --ignore=tests/clients
+
+check-style:
+	@tools/install-deps test
+	@status=0; for check in check-layers check-size check-banned check-format "rfcxref --check"; do \
+	    tools/$$check || status=1; done; exit $$status
+
+install: build
+	@meson configure build -Dprefix=$(PREFIX)
+	@meson install -C build
+
+# docs/rfc-status.md from the references in the code.
+rfc-status:
+	@tools/rfcxref --markdown >docs/rfc-status.md
