@@ -1,0 +1,269 @@
+/* tests/faults/faultshim.c: LD_PRELOAD library that makes file calls fail on demand (faults.md M2).
+ *
+ * The rule is a small file shared with the test (FAULT_RULE names it), mapped before any wall goes
+ * up: the test changes it while the server runs. It touches only descriptors opened below a path
+ * that contains FAULT_PATH ("/spool/" by default). A call that fails has no effect, except that a
+ * failed sync may claim success afterwards, as Linux does.
+ */
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+enum kind {
+    SYNC = 1,
+    WRITE = 2,
+    READ = 4,
+    SHORT = 8,   /* writes and reads move one octet less than asked, at least one */
+    EINTR_ = 16, /* every other call is interrupted */
+    ALLOCATE = 32,
+};
+
+enum {
+    DESCRIPTORS = 65536
+};
+
+struct rule {
+    _Atomic uint32_t kinds; /* set of enum kind that fail */
+    _Atomic int32_t skip;   /* calls of these kinds that still work */
+    _Atomic int32_t times;  /* then so many fail; -1: all */
+    _Atomic int32_t error;
+    _Atomic uint32_t calls; /* of these kinds, seen */
+    _Atomic uint32_t failed;
+};
+
+static struct rule *rule;
+static const char *wanted_path = "/spool/";
+static atomic_uchar touched[DESCRIPTORS];
+static _Thread_local bool interrupted;
+
+__attribute__((constructor)) static void begin(void)
+{
+    const char *file = getenv("FAULT_RULE"), *path = getenv("FAULT_PATH");
+    void *p;
+    int fd;
+
+    if (path)
+        wanted_path = path;
+    if (!file || (fd = open(file, O_RDWR | O_CLOEXEC)) < 0)
+        return;
+    p = mmap(NULL, sizeof *rule, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (p != MAP_FAILED)
+        rule = p;
+}
+
+static bool is_touched(int fd)
+{
+    return rule && fd >= 0 && fd < DESCRIPTORS && touched[fd];
+}
+
+/* True if this call is to fail; errno is set. */
+static bool fails(int fd, enum kind kind)
+{
+    if (!is_touched(fd) || !(rule->kinds & kind))
+        return false;
+    atomic_fetch_add(&rule->calls, 1);
+    if (atomic_fetch_sub(&rule->skip, 1) > 0)
+        return false;
+    atomic_store(&rule->skip, 0);
+    if (rule->times == 0)
+        return false;
+    if (rule->times > 0 && atomic_fetch_sub(&rule->times, 1) <= 0) {
+        atomic_store(&rule->times, 0);
+        return false;
+    }
+    atomic_fetch_add(&rule->failed, 1);
+    errno = rule->error;
+    return true;
+}
+
+static bool is_interrupted(int fd)
+{
+    if (!is_touched(fd) || !(rule->kinds & EINTR_))
+        return false;
+    interrupted = !interrupted;
+    if (!interrupted)
+        return false;
+    atomic_fetch_add(&rule->failed, 1);
+    errno = EINTR;
+    return true;
+}
+
+static size_t shortened(int fd, size_t n)
+{
+    if (!is_touched(fd) || !(rule->kinds & SHORT) || n < 2)
+        return n;
+    atomic_fetch_add(&rule->failed, 1);
+    return n - 1;
+}
+
+/* The pieces but for the last octets, in out; returns how many pieces. */
+static int shortened_pieces(int fd, const struct iovec *pieces, int count, struct iovec *out)
+{
+    int used = count > 64 ? 64 : count;
+
+    memcpy(out, pieces, (size_t)used * sizeof *out);
+    if (used > 1) {
+        atomic_fetch_add(&rule->failed, 1);
+        return used - 1;
+    }
+    if (used == 1)
+        out[0].iov_len = shortened(fd, out[0].iov_len);
+    return used;
+}
+
+#define REAL(type, name, ...)                                                                      \
+    static type (*real)(__VA_ARGS__);                                                              \
+    if (!real)                                                                                     \
+    real = (type(*)(__VA_ARGS__))dlsym(RTLD_NEXT, name)
+
+static int remember(int fd, const char *path)
+{
+    if (fd >= 0 && fd < DESCRIPTORS)
+        touched[fd] = path && strstr(path, wanted_path) != NULL;
+    return fd;
+}
+
+/* A file opened below a directory that is touched is touched. */
+static int remember_at(int fd, int directory, const char *path)
+{
+    remember(fd, path);
+    if (fd >= 0 && fd < DESCRIPTORS && path && path[0] != '/' && is_touched(directory))
+        touched[fd] = 1;
+    return fd;
+}
+
+static mode_t mode_of(int flags, va_list args)
+{
+    return flags & (O_CREAT | O_TMPFILE) ? va_arg(args, mode_t) : 0;
+}
+
+#define OPEN(name)                                                                                 \
+    int name(const char *path, int flags, ...)                                                     \
+    {                                                                                              \
+        va_list args;                                                                              \
+        mode_t mode;                                                                               \
+        REAL(int, #name, const char *, int, ...);                                                  \
+        va_start(args, flags);                                                                     \
+        mode = mode_of(flags, args);                                                               \
+        va_end(args);                                                                              \
+        return remember(real(path, flags, mode), path);                                            \
+    }
+OPEN(open)
+OPEN(open64)
+
+#define OPENAT(name)                                                                               \
+    int name(int directory, const char *path, int flags, ...)                                      \
+    {                                                                                              \
+        va_list args;                                                                              \
+        mode_t mode;                                                                               \
+        REAL(int, #name, int, const char *, int, ...);                                             \
+        va_start(args, flags);                                                                     \
+        mode = mode_of(flags, args);                                                               \
+        va_end(args);                                                                              \
+        return remember_at(real(directory, path, flags, mode), directory, path);                   \
+    }
+OPENAT(openat)
+OPENAT(openat64)
+
+int close(int fd)
+{
+    REAL(int, "close", int);
+    if (fd >= 0 && fd < DESCRIPTORS)
+        touched[fd] = 0;
+    return real(fd);
+}
+
+#define SYNC_CALL(name)                                                                            \
+    int name(int fd)                                                                               \
+    {                                                                                              \
+        REAL(int, #name, int);                                                                     \
+        return fails(fd, SYNC) || is_interrupted(fd) ? -1 : real(fd);                              \
+    }
+SYNC_CALL(fsync)
+SYNC_CALL(fdatasync)
+SYNC_CALL(syncfs)
+
+ssize_t write(int fd, const void *data, size_t n)
+{
+    REAL(ssize_t, "write", int, const void *, size_t);
+    return fails(fd, WRITE) || is_interrupted(fd) ? -1 : real(fd, data, shortened(fd, n));
+}
+
+ssize_t read(int fd, void *data, size_t n)
+{
+    REAL(ssize_t, "read", int, void *, size_t);
+    return fails(fd, READ) || is_interrupted(fd) ? -1 : real(fd, data, shortened(fd, n));
+}
+
+#define PWRITE(name)                                                                               \
+    ssize_t name(int fd, const void *data, size_t n, off_t at)                                     \
+    {                                                                                              \
+        REAL(ssize_t, #name, int, const void *, size_t, off_t);                                    \
+        return fails(fd, WRITE) || is_interrupted(fd) ? -1 : real(fd, data, shortened(fd, n), at); \
+    }
+PWRITE(pwrite)
+PWRITE(pwrite64)
+
+#define PREAD(name)                                                                                \
+    ssize_t name(int fd, void *data, size_t n, off_t at)                                           \
+    {                                                                                              \
+        REAL(ssize_t, #name, int, void *, size_t, off_t);                                          \
+        return fails(fd, READ) || is_interrupted(fd) ? -1 : real(fd, data, shortened(fd, n), at);  \
+    }
+PREAD(pread)
+PREAD(pread64)
+
+#define PWRITEV(name)                                                                              \
+    ssize_t name(int fd, const struct iovec *pieces, int count, off_t at)                          \
+    {                                                                                              \
+        struct iovec fewer[64];                                                                    \
+        REAL(ssize_t, #name, int, const struct iovec *, int, off_t);                               \
+        if (fails(fd, WRITE) || is_interrupted(fd))                                                \
+            return -1;                                                                             \
+        if (!is_touched(fd) || !(rule->kinds & SHORT))                                             \
+            return real(fd, pieces, count, at);                                                    \
+        return real(fd, fewer, shortened_pieces(fd, pieces, count, fewer), at);                    \
+    }
+PWRITEV(pwritev)
+PWRITEV(pwritev64)
+
+ssize_t writev(int fd, const struct iovec *pieces, int count)
+{
+    struct iovec fewer[64];
+    REAL(ssize_t, "writev", int, const struct iovec *, int);
+    if (fails(fd, WRITE) || is_interrupted(fd))
+        return -1;
+    if (!is_touched(fd) || !(rule->kinds & SHORT))
+        return real(fd, pieces, count);
+    return real(fd, fewer, shortened_pieces(fd, pieces, count, fewer));
+}
+
+#define ALLOCATE_CALL(name)                                                                        \
+    int name(int fd, int mode, off_t at, off_t n)                                                  \
+    {                                                                                              \
+        REAL(int, #name, int, int, off_t, off_t);                                                  \
+        return fails(fd, ALLOCATE) || is_interrupted(fd) ? -1 : real(fd, mode, at, n);             \
+    }
+ALLOCATE_CALL(fallocate)
+ALLOCATE_CALL(fallocate64)
+
+/* These return the error instead of setting errno. */
+#define POSIX_ALLOCATE(name)                                                                       \
+    int name(int fd, off_t at, off_t n)                                                            \
+    {                                                                                              \
+        REAL(int, #name, int, off_t, off_t);                                                       \
+        return fails(fd, ALLOCATE) || is_interrupted(fd) ? errno : real(fd, at, n);                \
+    }
+POSIX_ALLOCATE(posix_fallocate)
+POSIX_ALLOCATE(posix_fallocate64)
