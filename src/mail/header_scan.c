@@ -1,0 +1,169 @@
+#include "mail/header_scan.h"
+
+#include "mail/chars.h"
+
+enum state {
+    LINE_START,
+    AFTER_CR, /* a CR at the start of a line */
+    IN_NAME,
+    BEFORE_COLON, /* white space behind the name */
+    IN_LINE,      /* nothing matters but the line's end */
+};
+
+static const struct str mbox_line[] = {STR_INIT("From "), STR_INIT(">From ")};
+
+void header_scan_init(struct header_scan *s)
+{
+    *s = (struct header_scan){.first = true};
+}
+
+static void end_span(struct header_scan *s)
+{
+    if (s->cutting)
+        s->span[s->spans - 1].length = s->octets - s->span[s->spans - 1].offset;
+    s->cutting = false;
+}
+
+static void begin_span(struct header_scan *s, enum header_id id)
+{
+    if (s->spans == HEADER_SPANS_MAX) {
+        s->more_spans = true;
+        return;
+    }
+    s->span[s->spans++] = (struct header_span){.id = id, .offset = s->line_start};
+    s->cutting = true;
+}
+
+static bool is_mbox_line(const struct header_scan *s, char next)
+{
+    char seen[sizeof s->name + 1];
+    memcpy(seen, s->name, s->name_length);
+    seen[s->name_length] = next;
+    for (size_t i = 0; i < sizeof mbox_line / sizeof *mbox_line; i++)
+        if (str_eq(str_of(seen, s->name_length + 1u), mbox_line[i]))
+            return true;
+    return false;
+}
+
+/* The line turned out not to be a field. */
+static void take_junk(struct header_scan *s)
+{
+    bool mbox = s->name_length < sizeof s->name && is_mbox_line(s, ' ');
+    if (s->first && !mbox) { /* as in mail/mime.h: there is no header, the body has begun */
+        s->ended = true;
+        s->octets = 0;
+        return;
+    }
+    s->junk++;
+    s->state = IN_LINE;
+}
+
+static void take_field(struct header_scan *s)
+{
+    enum header_id id = HEADER_OTHER;
+    if (s->name_length <= sizeof s->name)
+        id = header_id(str_of(s->name, s->name_length));
+    s->fields++;
+    s->count[id]++;
+    if (id == HEADER_RETURN_PATH || id == HEADER_DELIVERED_TO)
+        begin_span(s, id);
+    s->state = IN_LINE;
+}
+
+static void take_empty_line(struct header_scan *s, unsigned length)
+{
+    s->octets -= length;
+    end_span(s);
+    s->octets += length;
+    s->ended = true;
+}
+
+static void at_line_start(struct header_scan *s, char c)
+{
+    s->line_start = s->octets - 1;
+    s->name_length = 0;
+    if (c == '\n') {
+        take_empty_line(s, 1);
+    } else if (c == '\r') {
+        s->state = AFTER_CR;
+    } else if (c == ' ' || c == '\t') {
+        s->junk += s->first; /* hostile.md 85: nothing to continue */
+        s->state = IN_LINE;
+    } else {
+        s->octets--;
+        end_span(s);
+        s->octets++;
+        s->state = IN_NAME;
+    }
+}
+
+static void in_name(struct header_scan *s, char c)
+{
+    if (mail_is(c, CHAR_FTEXT) && s->name_length < HEADER_NAME_MAX) {
+        if (s->name_length < sizeof s->name)
+            s->name[s->name_length] = c;
+        s->name_length++;
+    } else if (c == ':' && s->name_length > 0) {
+        take_field(s);
+    } else if ((c == ' ' || c == '\t') && s->name_length > 0) {
+        s->state = BEFORE_COLON;
+    } else {
+        take_junk(s);
+    }
+}
+
+static void take_char(struct header_scan *s, char c)
+{
+    s->octets++;
+    if (s->state == LINE_START) {
+        at_line_start(s, c);
+        if (s->state != IN_NAME)
+            return;
+    }
+    if (s->state == AFTER_CR) {
+        if (c == '\n') {
+            take_empty_line(s, 2);
+            return;
+        }
+        s->octets -= 2; /* a CR that begins a line: junk, which ends the field before */
+        end_span(s);
+        s->octets += 2;
+        take_junk(s);
+    } else if (s->state == IN_NAME) {
+        in_name(s, c);
+    } else if (s->state == BEFORE_COLON && c != ' ' && c != '\t') {
+        if (c == ':')
+            take_field(s);
+        else
+            take_junk(s);
+    }
+    if (c == '\n' && !s->ended) {
+        s->state = LINE_START;
+        s->first = false;
+    }
+}
+
+void header_scan_feed(struct header_scan *s, struct str chunk)
+{
+    while (chunk.n > 0 && !s->ended) {
+        if (s->state == IN_LINE) {
+            const char *lf = memchr(chunk.p, '\n', chunk.n);
+            size_t skip = lf ? (size_t)(lf - chunk.p) : chunk.n;
+            s->octets += skip;
+            chunk = str_from(chunk, skip);
+            if (chunk.n == 0)
+                return;
+        }
+        take_char(s, chunk.p[0]);
+        chunk = str_from(chunk, 1);
+    }
+}
+
+void header_scan_finish(struct header_scan *s)
+{
+    if (!s->ended && (s->state == IN_NAME || s->state == BEFORE_COLON || s->state == AFTER_CR))
+        take_junk(s);
+    if (!s->ended)
+        end_span(s);
+    s->ended = true;
+}
