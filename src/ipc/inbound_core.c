@@ -5,6 +5,7 @@ static const char ID_DIGITS[] = "0123456789abcdefghijklmnopqrstuvwxyz";
 enum {
     RCPT_LEAST = 4,      /* an empty address */
     RECIPIENT_LEAST = 9, /* empty address and orcpt, notify */
+    CUT_LEAST = 16,
     NOTIFY_ALL = IC_NOTIFY_NEVER | IC_NOTIFY_SUCCESS | IC_NOTIFY_FAILURE | IC_NOTIFY_DELAY,
 };
 
@@ -258,7 +259,7 @@ static int envelope_decode(struct arena *a, struct dec *d, struct ic_envelope *v
     return 0;
 }
 
-void ic_commit_encode(const struct ic_commit *v, struct buf *out)
+void ic_commit_encode_head(const struct ic_commit *v, struct buf *out)
 {
     enc_u32(out, v->upload);
     envelope_encode(&v->envelope, out);
@@ -267,10 +268,47 @@ void ic_commit_encode(const struct ic_commit *v, struct buf *out)
     enc_text(out, v->helo, IC_NAME_MAX);
     enc_text(out, v->protocol, IC_NAME_MAX);
     enc_str(out, v->prefix);
-    enc_str(out, v->content);
+    if (v->content.n > UINT32_MAX)
+        out->bad = true;
+    enc_u32(out, (uint32_t)v->content.n);
+}
+
+void ic_commit_encode_tail(const struct ic_commit *v, struct buf *out)
+{
+    if (v->cuts > IC_CUTS_MAX)
+        out->bad = true;
     enc_str(out, v->digest);
     enc_u64(out, v->content_size);
     enc_u32(out, v->content_crc);
+    enc_u32(out, v->cuts);
+    for (uint32_t i = 0; i < v->cuts; i++) {
+        enc_u64(out, v->cut[2 * i]);
+        enc_u64(out, v->cut[2 * i + 1]);
+    }
+}
+
+void ic_commit_encode(const struct ic_commit *v, struct buf *out)
+{
+    ic_commit_encode_head(v, out);
+    buf_put(out, v->content);
+    ic_commit_encode_tail(v, out);
+}
+
+static int cuts_decode(struct arena *a, struct dec *d, struct ic_commit *v, struct err *e)
+{
+    uint64_t end = 0;
+
+    v->cuts = dec_count(d, IC_CUTS_MAX, CUT_LEAST);
+    if (v->cuts && !(v->cut = arena_array(a, 2 * (size_t)v->cuts, sizeof *v->cut)))
+        return err_memory(e, "inbound_core");
+    for (uint32_t i = 0; i < v->cuts; i++) {
+        uint64_t at = dec_u64(d), octets = dec_u64(d);
+        d->bad |= octets == 0 || at < end || at > v->content_size || octets > v->content_size - at;
+        v->cut[2 * i] = at;
+        v->cut[2 * i + 1] = octets;
+        end = at + octets;
+    }
+    return 0;
 }
 
 int ic_commit_decode(struct arena *a, struct str p, struct ic_commit *v, struct err *e)
@@ -289,6 +327,8 @@ int ic_commit_decode(struct arena *a, struct str p, struct ic_commit *v, struct 
     v->digest = dec_str(&d, p.n);
     v->content_size = dec_u64(&d);
     v->content_crc = dec_u32(&d);
+    if (cuts_decode(a, &d, v, e) < 0)
+        return -1;
     /* What was not PUT must be here. */
     d.bad |= v->content_size < v->content.n;
     d.bad |= v->upload == 0 && (v->content_size != v->content.n || v->envelope.count == 0);

@@ -15,13 +15,14 @@
 /* Ceilings in octets where nothing else is said: the grammar's own are lower or set by rows of the
  * configuration; what is beyond these is a broken peer. */
 enum {
-    IC_ADDRESS_MAX = 1024,     /* RFC 5321 4.5.3.1.3 has 256; room for UTF-8 and sloppy peers */
-    IC_ORCPT_MAX = 1024,       /* RFC 3461 4.2 has 500 before xtext */
-    IC_ENVID_MAX = 512,        /* RFC 3461 4.4 has 100 before xtext */
-    IC_NAME_MAX = 4096,        /* client, helo, protocol */
-    IC_PUT_MAX = 60 * 1024,    /* of one part */
-    IC_RCPT_BATCH_MAX = 256,   /* recipients of one IC_RCPT, so that its answers fit a frame */
-    IC_RECIPIENTS_MAX = 100000 /* of one message */
+    IC_ADDRESS_MAX = 1024,      /* RFC 5321 4.5.3.1.3 has 256; room for UTF-8 and sloppy peers */
+    IC_ORCPT_MAX = 1024,        /* RFC 3461 4.2 has 500 before xtext */
+    IC_ENVID_MAX = 512,         /* RFC 3461 4.4 has 100 before xtext */
+    IC_NAME_MAX = 4096,         /* client, helo, protocol */
+    IC_PUT_MAX = 60 * 1024,     /* of one part */
+    IC_RCPT_BATCH_MAX = 256,    /* recipients of one IC_RCPT, so that its answers fit a frame */
+    IC_RECIPIENTS_MAX = 100000, /* of one message */
+    IC_CUTS_MAX = 32,
 };
 
 enum ic_type {
@@ -137,6 +138,10 @@ struct ic_commit {
     struct str digest;                 /* inline; empty where nobody is local */
     uint64_t content_size;             /* in all, for a check */
     uint32_t content_crc;              /* CRC-32C of all content */
+    /* Pairs of (offset, length) in the content, rising and apart: foreign Return-Path and
+     * Delivered-To fields, which local copies leave out (RFC 5321 4.4). */
+    uint64_t *cut;
+    uint32_t cuts; /* pairs */
 };
 
 /* Encoders mark the buf bad where a value is beyond a ceiling. Text (addresses, names) with control
@@ -159,6 +164,9 @@ void ic_recipients_encode(const struct ic_recipient *v, uint32_t count, struct b
 int ic_recipients_decode(
     struct arena *a, struct str p, struct ic_recipient **v, uint32_t *count, struct err *e);
 void ic_commit_encode(const struct ic_commit *v, struct buf *out);
+/* The same in two, for who has v->content in place already: head, the content, tail. */
+void ic_commit_encode_head(const struct ic_commit *v, struct buf *out);
+void ic_commit_encode_tail(const struct ic_commit *v, struct buf *out);
 int ic_commit_decode(struct arena *a, struct str p, struct ic_commit *v, struct err *e);
 
 /* The 13 characters of 0-9a-z by which people know a message, and back. */

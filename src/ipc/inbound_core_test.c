@@ -15,6 +15,8 @@ static struct ic_recipient recipients[] = {
     {STR_INIT("Postmaster"), STR_INIT(""), IC_NOTIFY_NEVER},
 };
 
+static uint64_t cuts[] = {0, 5, 9, 9};
+
 static struct ic_commit whole(void)
 {
     return (struct ic_commit){
@@ -36,6 +38,8 @@ static struct ic_commit whole(void)
         .digest = STR("d"),
         .content_size = 18,
         .content_crc = 0xdeadbeef,
+        .cut = cuts,
+        .cuts = 2,
     };
 }
 
@@ -164,6 +168,8 @@ static void test_values_come_through(void **state)
     assert_true(str_eq(v.content, in.content) && str_eq(v.prefix, in.prefix));
     assert_true(str_eq(v.helo, in.helo) && str_eq(v.client, in.client));
     assert_int_equal(v.content_crc, 0xdeadbeef);
+    assert_int_equal(v.cuts, 2);
+    assert_memory_equal(v.cut, cuts, sizeof cuts);
     buf_done(&b);
     arena_done(&arena);
 }
@@ -179,6 +185,13 @@ static void spoil(struct ic_commit *v, unsigned how)
         {STR_INIT("a@b"), STR_INIT("rfc822;\x7f"), 0},
     };
 
+    static uint64_t bad_cuts[][4] = {
+        {0, 0, 1, 1}, {5, 5, 9, 1}, {0, 1, 18, 1}, {1, UINT64_MAX, 2, 1}};
+
+    if (how >= 11) {
+        v->cut = bad_cuts[how - 11];
+        return;
+    }
     switch (how) {
     case 0:
         v->content_size++; /* nothing was PUT */
@@ -217,7 +230,7 @@ static void test_commit_contradictions(void **state)
     (void)state;
     arena_init(&arena, 1 << 16);
     buf_init(&b, 1 << 16);
-    for (unsigned how = 0; how < 11; how++) {
+    for (unsigned how = 0; how < 15; how++) {
         struct ic_commit in = whole(), v;
         struct err e;
         spoil(&in, how);
