@@ -179,10 +179,11 @@ static int real_list(const struct sys *s, const char *path, sys_list_fn *fn, voi
 static int real_space(const struct sys *s, const char *path, struct sys_space *space)
 {
     struct statvfs v;
+    int rc = (int)AGAIN(statvfs(path, &v));
 
     (void)s;
-    if (AGAIN(statvfs(path, &v)) < 0)
-        return -errno;
+    if (rc < 0)
+        return rc;
     *space = (struct sys_space){
         .free = (uint64_t)v.f_bavail * v.f_frsize,
         .total = (uint64_t)v.f_blocks * v.f_frsize,
