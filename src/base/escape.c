@@ -18,8 +18,10 @@ static bool misleads(uint32_t point)
 }
 
 /* The letter behind the backslash, or 0. */
-static char short_form(char c)
+static char short_form(char c, enum escape_form form)
 {
+    if (form == ESCAPE_TERMINAL && (c == '\\' || c == '"'))
+        return 0;
     switch (c) {
     case '\n':
         return 'n';
@@ -65,7 +67,7 @@ static size_t escape_step(struct str *s, enum escape_form form, char out[STEP_MA
     struct str before = *s;
     uint32_t point = utf8_next(s);
     struct str taken = str_head(before, before.n - s->n);
-    char letter = point < 0x80 ? short_form((char)point) : 0;
+    char letter = point < 0x80 ? short_form((char)point, form) : 0;
 
     if (letter) {
         out[0] = '\\';

@@ -10,9 +10,11 @@
 #include "base/str.h"
 
 enum escape_form {
-    ESCAPE_TEXT,  /* \n \r \t \\ \" \xHH; other UTF-8 as it is */
-    ESCAPE_ASCII, /* the same, and every octet above 126 as \xHH: for replies without SMTPUTF8 */
-    ESCAPE_JSON,  /* inside the quotes of a JSON string (RFC 8259 7) */
+    ESCAPE_TEXT,     /* \n \r \t \\ \" \xHH; other UTF-8 as it is */
+    ESCAPE_TERMINAL, /* the same, but quotes and backslashes stay: for people, not to be read back
+                      */
+    ESCAPE_ASCII,    /* the same, and every octet above 126 as \xHH: for replies without SMTPUTF8 */
+    ESCAPE_JSON,     /* inside the quotes of a JSON string (RFC 8259 7) */
 };
 
 /* Would anything of s be changed? */
