@@ -127,19 +127,29 @@ static void test_no_memory(void **state)
 }
 
 /* A fiber that uses most of its stack, and others on the same stack after it. */
-static unsigned __attribute__((noinline)) deep(unsigned depth)
-{
-    volatile char frame[1024];
+struct level {
+    const struct level *above;
+    volatile char frame[1000];
+};
 
-    frame[0] = (char)depth;
-    return depth ? deep(depth - 1) + (unsigned)frame[0] : 0;
+static unsigned __attribute__((noinline)) deep(const struct level *above, unsigned levels)
+{
+    struct level here = {.above = above};
+    unsigned n = 0;
+
+    here.frame[levels] = 1;
+    if (levels)
+        return deep(&here, levels - 1);
+    for (const struct level *l = &here; l; l = l->above)
+        n++;
+    return n;
 }
 
 static void diver(void *arg)
 {
     unsigned *levels = arg;
 
-    *levels = deep(*levels) ? 1 : 0;
+    *levels = deep(NULL, *levels);
 }
 
 FIBER_TEST(test_fiber_high_water)
@@ -151,6 +161,7 @@ FIBER_TEST(test_fiber_high_water)
         unsigned levels = 40;
         assert_int_equal(fiber_start(&s, "diver", diver, &levels, NULL), 0);
         scope_join(&s);
+        assert_int_equal(levels, 41);
     }
     assert_in_range(fiber_stack_used(), 40 * 1024, STACK_SIZE);
 }
