@@ -27,7 +27,7 @@ int cmd_fail(const char *format, ...)
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
     buf_init(&line, 8192);
-    escape_put(&line, str_c(text), ESCAPE_TEXT);
+    escape_put(&line, str_c(text), ESCAPE_TERMINAL);
     fprintf(stderr, "veredus: %.*s\n", STR_ARG(buf_str(&line)));
     buf_done(&line);
     return EXIT_FAILED;
@@ -78,7 +78,7 @@ static void print_problems(const char *path, const struct config_problems *probl
         const struct config_problem *p = &problems->v[i];
         struct buf line;
         buf_init(&line, 4096);
-        escape_put(&line, p->text, ESCAPE_TEXT);
+        escape_put(&line, p->text, ESCAPE_TERMINAL);
         if (p->line)
             fprintf(stderr, "%s:%u: %.*s\n", path, p->line, STR_ARG(buf_str(&line)));
         else

@@ -2,12 +2,15 @@
 
 #include "base/buf.h"
 
+#include "mail/rfc2047.h"
+
 #include "cmd/print.h"
 #include "cmd/request.h"
 #include "cmd/show.h"
 
 enum {
-    RAW_MAX = 1 << 30
+    RAW_MAX = 1 << 30,
+    SUBJECT_MAX = 16 * 1024,
 };
 
 static json_t *mail_request(const char *op, const struct cmd *c)
@@ -17,6 +20,22 @@ static json_t *mail_request(const char *op, const struct cmd *c)
     request_str(request, "address", c->args[0]);
     request_str(request, "mailbox", c->count > 1 ? c->args[1] : NULL);
     return request;
+}
+
+/* Core hands header values on as they are in the message: what a stranger wrote is decoded here. */
+static void decode_subject(json_t *row)
+{
+    const json_t *subject = json_object_get(row, "subject");
+    struct buf text;
+
+    if (!json_is_string(subject))
+        return;
+    buf_init(&text, SUBJECT_MAX);
+    rfc2047_decode(
+        str_of(json_string_value(subject), json_string_length(subject)), SUBJECT_MAX / 2, &text);
+    json_object_set_new(
+        row, "subject", json_stringn(buf_len(&text) ? buf_str(&text).p : "", buf_len(&text)));
+    buf_done(&text);
 }
 
 static int list(struct cmd *c, struct client *client, void *arg)
@@ -30,7 +49,8 @@ static int list(struct cmd *c, struct client *client, void *arg)
         {"SIZE", "size"},
         {"FLAGS", "flags"},
     };
-    json_t *request = mail_request("mail.list", c), *rows;
+    json_t *request = mail_request("mail.list", c), *rows, *row;
+    size_t i;
     struct err e;
 
     (void)arg;
@@ -39,6 +59,7 @@ static int list(struct cmd *c, struct client *client, void *arg)
     rows = client_ask_list(client, request, &e);
     if (!rows)
         return cmd_fail_err(&e);
+    json_array_foreach(rows, i, row) decode_subject(row);
     if (c->json)
         print_json(rows);
     else
@@ -101,6 +122,7 @@ static int show(struct cmd *c, struct client *client, void *arg)
     row = client_ask(client, request, &e);
     if (!row)
         return cmd_fail_err(&e);
+    decode_subject(row);
     buf_init(&raw, RAW_MAX);
     if (fetch(c, client, row, &raw, &e) < 0)
         status = cmd_fail_err(&e);

@@ -45,7 +45,7 @@ static void show_line(const struct say *s, const char *who, struct str line)
     if (!s->show)
         return;
     buf_init(&text, REPLY_MAX);
-    escape_put(&text, line, ESCAPE_TEXT);
+    escape_put(&text, line, ESCAPE_TERMINAL);
     printf("  %s %.*s\n", who, STR_ARG(buf_str(&text)));
     buf_done(&text);
 }

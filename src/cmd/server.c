@@ -44,9 +44,28 @@ int cmd_status(struct cmd *c)
 }
 
 /* The server answers when the new configuration is live, or with what is wrong with it. */
+static int reload_fn(struct cmd *c, struct client *client, void *arg)
+{
+    json_t *result, *line;
+    struct err e;
+    size_t i, count;
+
+    (void)arg;
+    result = client_ask(client, request_new("reload"), &e);
+    if (!result)
+        return cmd_fail_err(&e);
+    count = json_array_size(json_object_get(result, "problems"));
+    json_array_foreach(json_object_get(result, "problems"), i, line)
+        cmd_fail("%s", json_string_value(line));
+    if (c->json)
+        print_json(result);
+    json_decref(result);
+    return count ? cmd_fail("nothing has changed") : EXIT_DONE;
+}
+
 int cmd_reload(struct cmd *c)
 {
-    return request_simple(c, CLIENT_SERVER, "reload", NULL);
+    return client_run(c, CLIENT_SERVER, reload_fn, NULL);
 }
 
 int cmd_stop(struct cmd *c)

@@ -12,36 +12,46 @@
 
 #include "io/sys.h"
 
-#include "ipc/role.h"
+#include "ipc/config.h"
 
-#include "core/control/control.h"
 #include "core/spool/spool.h"
+#include "core/stores.h"
 
 struct admit;
 struct queue;
+struct role;
 
 struct core {
-    struct role *role;
-    const struct config *config; /* the live generation; role owns it */
-    const struct sys *sys;
+    struct role *role;           /* NULL in tests of the parts */
+    const struct config *config; /* the live generation's, which the role owns */
     const struct event *event;
-    struct scope *scope; /* of everything that ends with the process */
+    struct scope scope; /* of everything that ends with the process */
+    uint32_t uid;       /* ours */
 
-    int lock;
+    struct stores stores;
     struct spool *spool;
-    struct directory *directory;
-    struct mailboxes *mailboxes;
-    struct pool *hashing;
     struct queue *queue;
     struct admit *admit;
 
-    struct list intakes, controls;
+    struct list intakes;
     uint32_t next_owner; /* numbers of channels, for admit */
     uint32_t next_lease; /* of this epoch */
     int64_t started_ms;
-    bool stopping;
+    char spool_path[STORES_PATH];
 
     struct core_counts {
         uint64_t accepted, refused, octets; /* messages committed, not committed; content */
+        uint64_t damaged;
     } counts;
 };
+
+/* Opens everything in the data directory: recovery runs here, deliveries begin. In a fiber;
+ * suspends. */
+int core_open(struct core *c, const struct sys *sys, const struct config *config,
+    const struct event *event, struct err *e);
+
+/* Suspends until intakes, deliveries and the spool have ended in good order. */
+void core_close(struct core *c);
+
+/* Takes the values that can change while it runs. */
+void core_reconfigure(struct core *c, const struct config *config);

@@ -104,7 +104,7 @@ static void resolve_one(
     struct resolution r;
 
     *answer = (struct ic_rcpt_answer){0};
-    directory_resolve(core->directory, address, ask->right, &r);
+    directory_resolve(core->stores.directory, address, ask->right, &r);
     answer->verdict = r.verdict;
     answer->why = r.why;
     if (r.verdict == IC_RELAY || r.verdict == IC_FORWARD)
@@ -151,8 +151,8 @@ static int expand(struct core *core, struct message *m, struct err *e)
 {
     const struct ic_envelope *given = &m->commit.envelope;
 
-    if (directory_expand(core->directory, &m->arena, m->commit.right, given, &m->envelope.target,
-            &m->envelope.targets, e) < 0)
+    if (directory_expand(core->stores.directory, &m->arena, m->commit.right, given,
+            &m->envelope.target, &m->envelope.targets, e) < 0)
         return -1;
     if (m->envelope.targets == 0)
         return err_set_status(e, ERR_PERMANENT, (struct err_status){5, 1, 1}, "core",
@@ -304,7 +304,7 @@ static void intake_close(struct intake *in)
     if (in->closing)
         return;
     in->closing = true;
-    if (fiber_start(in->core->scope, "intake-close", close_fiber, in, NULL) < 0)
+    if (fiber_start(&in->core->scope, "intake-close", close_fiber, in, NULL) < 0)
         log_error(in->core->event, "intake_not_closed");
 }
 

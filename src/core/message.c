@@ -111,7 +111,7 @@ int message_seal(struct message *m, struct spool_large *large, struct err *e)
         .prefix = m->commit.prefix,
         .digest = m->commit.digest,
         .content = m->content,
-        .pieces = 2,
+        .pieces = large ? 0 : 2,
         .large = large,
         .has_crc = true,
         .content_crc = m->commit.content_crc,

@@ -1,0 +1,117 @@
+#include "core/control/mail_json.h"
+
+#include "base/buf.h"
+
+#include "mail/digest.h"
+
+#include "ipc/inbound_core.h"
+
+#include "core/control/op.h"
+
+enum {
+    SHORT_VALUE = 200, /* octets */
+    SHORT_LIST = 5,
+    WHOLE_VALUE = 4096,
+    WHOLE_LIST = 100,
+};
+
+static json_t *text(struct str s, enum mail_json_detail detail)
+{
+    return op_json_or_null(str_head(s, detail == MAIL_JSON_SHORT ? SHORT_VALUE : WHOLE_VALUE));
+}
+
+static json_t *address(const struct digest_address *a)
+{
+    struct buf out;
+    json_t *value;
+
+    buf_init(&out, WHOLE_VALUE);
+    buf_put(&out, str_head(a->local, SHORT_VALUE));
+    if (a->domain.n) {
+        buf_put_c(&out, '@');
+        buf_put(&out, str_head(a->domain, SHORT_VALUE));
+    }
+    value = op_json_str(buf_str(&out));
+    buf_done(&out);
+    return value;
+}
+
+static json_t *addresses(struct str list, unsigned max)
+{
+    json_t *values = json_array();
+    struct digest_address a;
+
+    while (json_array_size(values) < max && digest_next_address(&list, &a))
+        if (a.kind == DIGEST_MAILBOX)
+            json_array_append_new(values, address(&a));
+    return values;
+}
+
+static json_t *first_address(struct str list)
+{
+    json_t *all = addresses(list, 1);
+    json_t *first = json_array_size(all) ? json_incref(json_array_get(all, 0)) : json_null();
+
+    json_decref(all);
+    return first;
+}
+
+static json_t *flags(const struct mail_row *row)
+{
+    static const struct {
+        unsigned flag;
+        const char *name;
+    } names[] = {
+        {MAIL_SEEN, "\\Seen"},
+        {MAIL_ANSWERED, "\\Answered"},
+        {MAIL_FLAGGED, "\\Flagged"},
+        {MAIL_DELETED, "\\Deleted"},
+        {MAIL_DRAFT, "\\Draft"},
+    };
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (row->flags & names[i].flag)
+            json_array_append_new(list, json_string(names[i].name));
+    for (uint32_t i = 0; i < row->keywords; i++)
+        json_array_append_new(list, op_json_str(row->keyword[i]));
+    return list;
+}
+
+/* What the digest says; nulls where there is none that can be read. */
+static void add_envelope(json_t *json, const struct mail_row *row, enum mail_json_detail detail)
+{
+    struct digest_envelope envelope = {0};
+    struct digest_sort sort = {0};
+    struct digest_parts it;
+    struct digest_part root;
+    struct digest digest;
+
+    if (digest_open(row->digest, &digest, NULL) == 0) {
+        it = digest_parts(&digest);
+        if (digest_next_part(&it, &root))
+            digest_envelope(root.envelope, &envelope);
+        digest_sort(&digest, &sort);
+    }
+    json_object_set_new(json, "from", first_address(envelope.from));
+    json_object_set_new(
+        json, "to", addresses(envelope.to, detail == MAIL_JSON_SHORT ? SHORT_LIST : WHOLE_LIST));
+    json_object_set_new(json, "subject", text(envelope.subject, detail));
+    json_object_set_new(json, "date", sort.has_date ? op_json_time(sort.date_ms) : json_null());
+}
+
+json_t *mail_json(const struct mail_row *row, enum mail_json_detail detail)
+{
+    json_t *json = json_object();
+    char id[IC_ID_CHARS + 1];
+
+    ic_id_format(row->email_id, id);
+    json_object_set_new(json, "uid", json_integer(row->uid));
+    json_object_set_new(json, "mailbox", op_json_str(row->mailbox));
+    json_object_set_new(json, "id", json_string(id));
+    add_envelope(json, row, detail);
+    json_object_set_new(json, "received", op_json_time(row->received_ms));
+    json_object_set_new(json, "size", json_integer((json_int_t)row->size));
+    json_object_set_new(json, "flags", flags(row));
+    return json;
+}

@@ -1,0 +1,110 @@
+#include "core/core.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/timefmt.h"
+
+#include "core/admit.h"
+#include "core/intake.h"
+#include "core/queue/queue.h"
+
+static int on_live(void *arg, const struct spool_found *found)
+{
+    struct core *c = arg;
+
+    return queue_add(c->queue, found);
+}
+
+static void on_state(void *arg, enum spool_state state)
+{
+    static const char *const names[] = {
+        [SPOOL_READY] = "ready", [SPOOL_FULL] = "full", [SPOOL_BROKEN] = "broken"};
+    struct core *c = arg;
+
+    if (state == SPOOL_READY)
+        log_info(c->event, "spool_state", kv_c("state", names[state]));
+    else
+        log_error(c->event, "spool_state", kv_c("state", names[state]));
+    intake_tell_state(c);
+}
+
+static void on_damage(void *arg, const struct spool_damage *d)
+{
+    struct core *c = arg;
+
+    c->counts.damaged++;
+    log_error(c->event, "spool_damage", kv_c("file", d->file), kv_u64("segment", d->segment),
+        kv_u64("from", d->from), kv_u64("to", d->to), kv_c("what", d->what));
+}
+
+static int open_spool(
+    struct core *c, const struct sys *sys, const struct config *config, struct err *e)
+{
+    struct spool_settings settings = {
+        .sys = sys,
+        .path = c->spool_path,
+        .segment = config->spool.segment,
+        .large = config->spool.large,
+        .reserve = config->spool.reserve,
+        .no_sync = config->sync == SYNC_NONE,
+        .arg = c,
+        .on_live = on_live,
+        .on_state = on_state,
+        .on_damage = on_damage,
+    };
+
+    snprintf(c->spool_path, sizeof c->spool_path, "%.*s/spool", STR_ARG(config->data));
+    return spool_open(&c->spool, &settings, e);
+}
+
+static void log_recovery(const struct core *c)
+{
+    struct spool_stats stats;
+
+    spool_stats(c->spool, &stats);
+    log_info(c->event, "spool_opened", kv_u64("messages", stats.recovered),
+        kv_u64("ms", stats.recovery_ms), kv_u64("epoch", spool_epoch(c->spool)),
+        kv_u64("quarantined", stats.quarantined));
+}
+
+int core_open(struct core *c, const struct sys *sys, const struct config *config,
+    const struct event *event, struct err *e)
+{
+    *c = (struct core){.config = config, .event = event, .started_ms = wall_ms(), .uid = geteuid()};
+    scope_init(&c->scope);
+    list_init(&c->intakes);
+    if (stores_open(&c->stores, sys, config, e) < 0)
+        return -1;
+    if (admit_open(&c->admit, e) < 0 ||
+        queue_open(&c->queue, config, c->stores.mailboxes, event, e) < 0 ||
+        open_spool(c, sys, config, e) < 0) {
+        core_close(c);
+        return -1;
+    }
+    log_recovery(c);
+    if (config->sync == SYNC_NONE)
+        log_warning(event, "sync_none", kv_c("why", "mail is lost when the power fails"));
+    if (queue_start(c->queue, c->spool, e) < 0) {
+        core_close(c);
+        return -1;
+    }
+    return 0;
+}
+
+void core_close(struct core *c)
+{
+    intake_close_all(c);
+    scope_join(&c->scope);
+    queue_close(&c->queue);
+    if (c->spool)
+        spool_close(&c->spool);
+    admit_close(&c->admit);
+    stores_close(&c->stores);
+}
+
+void core_reconfigure(struct core *c, const struct config *config)
+{
+    c->config = config;
+    queue_reconfigure(c->queue, config);
+}

@@ -1,0 +1,31 @@
+/* core/stores.h: what a command without a server needs of the data directory, and core too: the
+ * lock, the directory, the mailboxes, and the pool that hashes passwords.
+ */
+#pragma once
+
+#include "io/sys.h"
+
+#include "ipc/config.h"
+
+#include "core/control/control.h"
+
+enum {
+    STORES_WAIT_MS = 5000, /* a server that is just ending may hold the lock for a moment */
+    STORES_PATH = 4096,
+};
+
+struct stores {
+    const struct sys *sys;
+    int lock;
+    struct pool *hashing;
+    struct directory *directory;
+    struct mailboxes *mailboxes;
+    char control_db[STORES_PATH], mail[STORES_PATH]; /* paths */
+};
+
+/* Makes what is missing below the data directory, which must exist. In a fiber: suspends for the
+ * lock. */
+int stores_open(
+    struct stores *s, const struct sys *sys, const struct config *config, struct err *e);
+/* Suspends. May be called for one that failed to open. */
+void stores_close(struct stores *s);
