@@ -24,6 +24,9 @@ void mem_free(void *p);
  * Returns the number of allocations counted since the last call. */
 uint64_t mem_fail_at(uint64_t n);
 
+/* Elements of an array (not of a pointer). */
+#define ARRAY_COUNT(array) (sizeof(array) / sizeof *(array))
+
 #define MEM_NEW(type) ((type *)mem_zalloc(sizeof(type)))
 
 /* CLEANUP(f) calls f(&var) when var leaves its scope. For what is not arena memory. */

@@ -1,5 +1,7 @@
 #include "base/units.h"
 
+#include "base/mem.h"
+
 struct unit {
     struct str name;
     uint64_t factor;
@@ -23,8 +25,6 @@ static const struct unit times[] = {
     {STR_INIT(""), 1000},
 };
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-
 static bool parse(struct str s, const struct unit *units, size_t count, uint64_t *value)
 {
     size_t digits = 0;
@@ -44,7 +44,7 @@ bool units_parse_size(struct str s, uint64_t *octets)
 {
     uint64_t v;
 
-    if (!parse(s, sizes, COUNT(sizes), &v))
+    if (!parse(s, sizes, ARRAY_COUNT(sizes), &v))
         return false;
     *octets = v;
     return true;
@@ -54,7 +54,7 @@ bool units_parse_time(struct str s, uint64_t *ms)
 {
     uint64_t v;
 
-    if (!parse(s, times, COUNT(times), &v))
+    if (!parse(s, times, ARRAY_COUNT(times), &v))
         return false;
     *ms = v;
     return true;
@@ -70,10 +70,10 @@ static void put(struct buf *out, uint64_t value, const struct unit *unit)
 
 void units_put_size(struct buf *out, uint64_t octets)
 {
-    put(out, octets, octets ? sizes : &sizes[COUNT(sizes) - 1]);
+    put(out, octets, octets ? sizes : &sizes[ARRAY_COUNT(sizes) - 1]);
 }
 
 void units_put_time(struct buf *out, uint64_t ms)
 {
-    put(out, ms, ms ? times : &times[COUNT(times) - 1]);
+    put(out, ms, ms ? times : &times[ARRAY_COUNT(times) - 1]);
 }

@@ -21,9 +21,9 @@ static void put_choice(const struct config_row *row, struct buf *out)
     } else if (row->type == ROW_BOOL) {
         buf_put(out, STR("yes, no"));
     } else if (numeric(row)) {
-        config_limits_put(row, out);
         if (row->flags & ROW_ZERO && row->least > 0)
-            buf_put(out, STR("; 0: none"));
+            buf_put(out, STR("0, "));
+        config_limits_put(row, out);
     }
 }
 
@@ -76,6 +76,7 @@ static void sample_row(const struct config_row *row, const char *indent, struct 
 {
     struct buf note;
 
+    buf_put(out, STR("\n"));
     buf_init(&note, 2048);
     buf_printf(&note, "%s", row->sentence);
     if (row->type == ROW_WORD || row->type == ROW_BOOL || numeric(row)) {
@@ -94,7 +95,7 @@ static void sample_row(const struct config_row *row, const char *indent, struct 
         buf_printf(out, "…    default: %s", row->otherwise);
     else
         buf_put(out, config_row_is_list(row) ? STR("{}") : STR("…"));
-    buf_put(out, STR("\n\n"));
+    buf_put(out, STR("\n"));
 }
 
 static void sample_example(struct str example, struct buf *out)
@@ -107,7 +108,6 @@ static void sample_example(struct str example, struct buf *out)
         str_cut(&example, '\n', &line);
         buf_printf(out, "    %.*s\n", STR_ARG(line));
     }
-    buf_put(out, STR("\n"));
 }
 
 static void sample_section(const struct config_section *s, struct buf *out)
@@ -115,6 +115,7 @@ static void sample_section(const struct config_section *s, struct buf *out)
     bool live = s->name && strcmp(s->name, "listen") == 0;
     struct buf body;
 
+    buf_put(out, STR("\n"));
     put_comment(str_c(s->sentence), "", out);
     buf_init(&body, 1 << 16);
     buf_put(&body, str_c(s->name));
@@ -134,7 +135,6 @@ static void sample_section(const struct config_section *s, struct buf *out)
         buf_put(out, line);
         buf_put(out, STR("\n"));
     }
-    buf_put(out, STR("\n"));
     buf_done(&body);
 }
 
@@ -147,7 +147,7 @@ void config_sample(struct buf *out)
                     "have K, M, G; times are "
                     "seconds or have ms, s, m, h, d, w. See veredus.conf(5)."),
         "", out);
-    buf_put(out, STR("\nhostname = \"mx1.example.org\"\ndata     = \"/var/lib/veredus\"\n\n"));
+    buf_put(out, STR("\nhostname = \"mx1.example.org\"\ndata     = \"/var/lib/veredus\"\n"));
     for (size_t i = 0; i < top->count; i++)
         if (!(top->rows[i].flags & ROW_REQUIRED))
             sample_row(&top->rows[i], "", out);

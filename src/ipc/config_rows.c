@@ -1,15 +1,16 @@
+#include "base/mem.h"
+
 #include "ipc/config_int.h"
 #include "ipc/config_sound.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
-#define K            ((uint64_t)1 << 10)
-#define M            ((uint64_t)1 << 20)
-#define G            ((uint64_t)1 << 30)
-#define SECOND       ((uint64_t)1000)
-#define MINUTE       (60 * SECOND)
-#define HOUR         (60 * MINUTE)
-#define DAY          (24 * HOUR)
-#define MANY         ((uint64_t)10000000) /* more than any count that is meant */
+#define K      ((uint64_t)1 << 10)
+#define M      ((uint64_t)1 << 20)
+#define G      ((uint64_t)1 << 30)
+#define SECOND ((uint64_t)1000)
+#define MINUTE (60 * SECOND)
+#define HOUR   (60 * MINUTE)
+#define DAY    (24 * HOUR)
+#define MANY   ((uint64_t)10000000) /* more than any count that is meant */
 
 /* The words of the enums in config.h, in their order. */
 static const char *const protocol_words[] = {"smtp", "submission", "imap", "pop3", "lmtp", NULL};
@@ -109,7 +110,9 @@ static const struct config_row tls_rows[] = {
 #define SECTION config_listen
 static const struct config_row listen_rows[] = {
     {WORD("protocol", protocol, protocol_words), .flags = ROW_REQUIRED,
-        .sentence = "What is spoken: smtp takes mail from strangers, submission from users."},
+        .sentence =
+            "What is spoken: smtp takes mail from strangers, submission from users, lmtp from "
+            "other servers for local delivery."},
     {TEXTS("address", address, sound_listen_address), .flags = ROW_REQUIRED,
         .sentence = "Where: HOST:PORT, [V6]:PORT or unix:/PATH; addresses are numeric."},
     {WORD("tls", tls, tls_words), .preset = "starttls",
@@ -258,7 +261,7 @@ static const struct config_row route_rows[] = {
     .titled = true, .offset = offsetof(struct config, pointer),                                    \
     .count_offset = offsetof(struct config, counter), .size = sizeof(struct element),              \
     .most = most_elements, .sound_title = check
-#define ROWS(table) .rows = table, .count = COUNT(table)
+#define ROWS(table) .rows = table, .count = ARRAY_COUNT(table)
 
 _Static_assert(offsetof(struct config_listen, title) == 0 &&
                    offsetof(struct config_tls_files, title) == 0 &&
@@ -288,7 +291,7 @@ const struct config_section config_sections[] = {
     {.name = "limits",
         .offset = offsetof(struct config, limits),
         ROWS(limit_rows),
-        .sentence = "What strangers may cost."},
+        .sentence = "What strangers may cost. Where 0 is allowed it means no limit."},
     {.name = "relay",
         ROWS(relay_rows),
         .sentence = "Who may send through this server without logging in: by default nobody."},
@@ -303,4 +306,4 @@ const struct config_section config_sections[] = {
         .example = "\"legacy.example\"\n"
                    "via = \"lmtp:[127.0.0.1]:24\"\n"},
 };
-const size_t config_section_count = COUNT(config_sections);
+const size_t config_section_count = ARRAY_COUNT(config_sections);

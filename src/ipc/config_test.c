@@ -372,6 +372,44 @@ static void test_generated(void **state)
     buf_done(&out);
 }
 
+/* The defaults that the sample shows are those that hold: with their comment signs taken away
+ * nothing changes. */
+static void test_sample_shows_defaults(void **state)
+{
+    struct buf out, live, first, second;
+    struct config *c;
+    struct str rest, line;
+
+    (void)state;
+    buf_init(&out, 1 << 20);
+    buf_init(&live, 1 << 20);
+    buf_init(&first, 1 << 20);
+    buf_init(&second, 1 << 20);
+    config_sample(&out);
+    for (rest = buf_str(&out); !str_empty(rest);) {
+        struct str plain;
+        str_cut(&rest, '\n', &line);
+        plain = str_trim_left(line);
+        if (str_starts(plain, STR("# ")) && str_find_str(plain, STR(" = ")) > 0 &&
+            !str_starts(line, STR("# tls")) && str_find_str(plain, STR("…")) < 0 &&
+            str_find(str_from(plain, 2), '#') < 0 && !str_starts(plain, STR("#  ")))
+            plain = str_from(plain, 2);
+        buf_printf(&live, "%.*s\n", STR_ARG(plain));
+    }
+    c = parse_good(buf_str(&out));
+    config_encode(c, &first);
+    config_free(c);
+    c = parse_good(buf_str(&live));
+    config_encode(c, &second);
+    config_free(c);
+    assert_true(str_find_str(buf_str(&live), STR("\ncommand-timeout = \"5m\"\n")) > 0);
+    assert_true(buf_ok(&first) && str_eq(buf_str(&first), buf_str(&second)));
+    buf_done(&out);
+    buf_done(&live);
+    buf_done(&first);
+    buf_done(&second);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -384,6 +422,7 @@ int main(void)
         cmocka_unit_test(test_codec),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_generated),
+        cmocka_unit_test(test_sample_shows_defaults),
     };
     int failed;
 
