@@ -13,7 +13,8 @@ def pytest_collection_modifyitems(config, items):
     if not binary().exists():
         skip = pytest.mark.skip(reason=f"no {binary()}")
         for item in items:
-            item.add_marker(skip)
+            if "no_server" not in item.keywords:
+                item.add_marker(skip)
 
 
 @contextlib.contextmanager
@@ -69,13 +70,22 @@ def account(shared_server, request):
     return address
 
 
+def bench_tool(name):
+    """A program of bench/, the newest build of it; built where there is none yet."""
+    found = sorted(ROOT.glob(f"build/*/bench/{name}"), key=lambda p: p.stat().st_mtime)
+    if found:
+        return found[-1]
+    for ninja in sorted(ROOT.glob("build/*/build.ninja")):
+        if subprocess.run(["ninja", "-C", ninja.parent, f"bench/{name}"], capture_output=True).returncode == 0:
+            return ninja.parent / "bench" / name
+    pytest.skip(f"no bench/{name}")
+
+
 @pytest.fixture(scope="session")
 def load_tool():
-    """The load generator, the newest build of it; built where there is none yet."""
-    found = sorted(ROOT.glob("build/*/bench/load"), key=lambda p: p.stat().st_mtime)
-    if not found:
-        for ninja in sorted(ROOT.glob("build/*/build.ninja")):
-            if subprocess.run(["ninja", "-C", ninja.parent, "bench/load"], capture_output=True).returncode == 0:
-                return ninja.parent / "bench" / "load"
-        pytest.skip("no bench/load")
-    return found[-1]
+    return bench_tool("load")
+
+
+@pytest.fixture(scope="session")
+def sink_tool():
+    return bench_tool("sink")

@@ -43,10 +43,10 @@ def check(server, octets=None, subject=SUBJECT, address="alice@example.test"):
 
 
 def test_smtplib(server):
-    mail = sample()
     with smtplib.SMTP(server.host, server.port) as client:
-        assert client.send_message(mail) == {}
-    parsed = check(server, mail.as_bytes())
+        assert client.send_message(sample()) == {}
+    parsed = check(server)
+    assert parsed.get_body().get_content() == "Schöne Grüße\n.\n..\nFrom the dots\n"
     assert next(parsed.iter_attachments()).get_content() == ATTACHMENT
 
 
