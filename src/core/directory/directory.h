@@ -173,5 +173,6 @@ int directory_aliases_of(struct directory *d, struct arena *a, struct str addres
 struct directory_counts {
     uint64_t domains, accounts, aliases, addresses; /* in the file */
     uint64_t held;                                  /* addresses in memory */
+    uint64_t memory; /* octets of them and of their table, without what malloc adds */
 };
 void directory_counts(const struct directory *d, struct directory_counts *counts);
