@@ -159,10 +159,10 @@ static void serve_epoll(int *fds)
         for (int i = 0; i < n; i++) {
             static char text[16384];
             ssize_t got = recv(events[i].data.fd, text, sizeof text, MSG_DONTWAIT);
-            if (got > 0) {
+            if (got > 0 && !(events[i].events & EPOLLHUP)) {
                 (void)send(events[i].data.fd, text, (size_t)got, MSG_NOSIGNAL);
                 served++;
-            } else if (got == 0 || errno != EAGAIN) {
+            } else if (got >= 0 || errno != EAGAIN) {
                 close(events[i].data.fd);
                 left--;
             }

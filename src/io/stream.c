@@ -203,7 +203,7 @@ static int write_through(struct stream *s, struct str data, struct err *e)
             {.iov_base = (void *)(uintptr_t)held.p, .iov_len = held.n},
             {.iov_base = (void *)(uintptr_t)data.p, .iov_len = data.n},
         };
-        ssize_t sent = transport_write(s, v, 2, e);
+        ssize_t sent = transport_write(s, held.n ? v : v + 1, held.n && data.n ? 2 : 1, e);
         size_t from_held;
         if (sent < 0)
             return -1;

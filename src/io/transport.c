@@ -45,7 +45,8 @@ ssize_t transport_write(struct stream *s, const struct iovec *v, int count, stru
     ssize_t sent;
 
     do
-        sent = sendmsg(watch_fd(s->watch), &message, MSG_NOSIGNAL);
+        sent = count == 1 ? send(watch_fd(s->watch), v->iov_base, v->iov_len, MSG_NOSIGNAL)
+                          : sendmsg(watch_fd(s->watch), &message, MSG_NOSIGNAL);
     while (sent < 0 && errno == EINTR);
     if (sent < 0 && errno == EAGAIN)
         return 0;

@@ -95,7 +95,8 @@ void timer_close(struct timer **t);
 struct buf;
 void fiber_list(struct buf *out);
 
-/* High-water mark of stack use over all fibers so far, in octets (measured on recycling). */
+/* High-water mark of stack use over all fibers so far, in octets; taken when a stack is returned,
+ * of every one that was used deeply and of a sample of the others. */
 size_t fiber_stack_used(void);
 
 /* ---- waits */

@@ -105,7 +105,7 @@ NO_SANITIZE static size_t depth_from(const char *from, const char *top)
 
 /* The page below the shallow part tells cheaply whether more was used: our frames are smaller than
  * a page. Now and then the whole is looked at, for those of others that are not. */
-static bool looks_deep(const struct stack *s, const char *shallow)
+static bool worth_measuring(const struct stack *s, const char *shallow)
 {
     return s->uses % MEASURE_EVERY == 1 || depth_from(shallow - 4096, shallow) > 0;
 }
@@ -118,12 +118,9 @@ static void trim(struct stack_cache *c, struct stack *s)
     if (annotate_on_valgrind())
         return; /* to read what is above no frame would be reported */
     s->uses++;
-    if (looks_deep(s, shallow))
-        depth = depth_from(base, top);
-    else if (c->deepest < shallow_size())
-        depth = depth_from(shallow, top);
-    else
+    if (!worth_measuring(s, shallow))
         return;
+    depth = depth_from(base, top);
     if (depth > c->deepest)
         c->deepest = depth;
     if (depth > shallow_size())

@@ -30,7 +30,7 @@ struct stack {
 struct stack_cache {
     struct stack *free;
     size_t free_count, mapped;
-    size_t deepest;   /* octets: high-water mark of use */
+    size_t deepest;   /* octets: high-water mark of use, by samples where it was shallow */
     bool guard_pages; /* the kernel has no MADV_GUARD_INSTALL */
 };
 
