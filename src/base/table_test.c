@@ -95,6 +95,7 @@ static void test_churn(void **state)
 
     (void)state;
     table_init(&t, key_of, 100);
+    mem_fail_at(0);
     for (int n = 0; n < 100000; n++) {
         struct entry *entry = &entries[n % 8];
         if (n >= 8)
@@ -103,6 +104,7 @@ static void test_churn(void **state)
         assert_int_equal(table_add(&t, entry), 0);
     }
     assert_true(t.cap <= 32);
+    assert_true(mem_fail_at(0) < 50000); /* two a rehash, which only tombs can cause */
     table_done(&t);
 }
 

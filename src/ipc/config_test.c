@@ -208,6 +208,8 @@ static const struct {
         {"5 the list that begins here is not closed"}},
     {STR_INIT(LEAST "relay {\nallow = { \"::1\" }\n\n"),
         {"4 the section 'relay' that begins here is not closed"}},
+    {STR_INIT(LEAST "relay {\nallow = nonsense\n"),
+        {"4 the section 'relay' that begins here is not closed"}},
     {STR_INIT(LEAST "}\n"), {"4 this '}' closes nothing"}},
     {STR_INIT(LEAST "user = \"abc\n\n\n"), {"4 this string is not closed on its line"}},
     {STR_INIT(LEAST "/* \n\n\n"), {"4 this comment is not closed"}},
