@@ -1,0 +1,462 @@
+#include "core/spool/engine_test.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+#include "base/unit_test.h"
+
+#include "core/spool/checkpoint.h"
+#include "core/spool/large.h"
+
+enum {
+    CONTENT_MAX = 160000,
+    SMALL_SEGMENT = 64 << 10,
+};
+
+static void on_damage(void *arg, const struct spool_damage *d)
+{
+    struct life *l = arg;
+
+    if (!l->allow_damage)
+        print_message("damage: %s segment %llu %llu-%llu %s\n", d->file,
+            (unsigned long long)d->segment, (unsigned long long)d->from, (unsigned long long)d->to,
+            d->what);
+    l->damaged++;
+}
+
+struct str model_content(uint64_t id, char *p, size_t max)
+{
+    size_t n = id % 7 == 3 ? 150000 : (size_t)(id * 977 % 3000);
+
+    CHECK(n <= max);
+    for (size_t i = 0; i < n; i++)
+        p[i] = (char)('a' + (id * 31 + i / 7 + i) % 26);
+    return str_of(p, n);
+}
+
+/* ---- a life */
+
+static int roll(struct life *l)
+{
+    struct preparing p;
+    uint64_t end = l->store.log.end;
+    int rc = store_prepare_begin(&l->store, &p);
+
+    if (rc < 0)
+        return rc;
+    store_prepare_run(&p);
+    rc = store_prepare_end(&l->store, &p);
+    if (rc < 0)
+        return rc;
+    rc = log_roll(&l->store.log, &p.next);
+    mem_free(p.next.in_use);
+    if (rc < 0)
+        store_not_rolled(&l->store, p.number);
+    else
+        store_rolled(&l->store, p.number, end);
+    return rc;
+}
+
+int life_start(struct life *l, struct fake_disk *disk, struct model *model)
+{
+    struct spool_settings settings = {
+        .sys = fake_sys(disk),
+        .path = "/spool",
+        .segment = l->segment ? l->segment : SMALL_SEGMENT,
+        .arg = l,
+        .on_damage = on_damage,
+    };
+    struct err e;
+    int rc;
+
+    l->disk = disk;
+    l->model = model;
+    l->damaged = 0;
+    l->open = store_open(&l->store, &settings, &l->recovery, &e) == 0;
+    if (!l->open)
+        return e.os ? -e.os : -EIO;
+    rc = roll(l);
+    if (rc < 0)
+        life_end(l);
+    return rc;
+}
+
+void life_end(struct life *l)
+{
+    if (l->open)
+        store_close(&l->store);
+    recovery_done(&l->recovery);
+    l->open = false;
+}
+
+/* ---- operations */
+
+struct test_message {
+    struct spool_message m;
+    struct str piece[2];
+    char envelope[16];
+    char octets[];
+};
+
+static struct test_message *message_new(uint64_t id)
+{
+    struct test_message *t = calloc(1, sizeof *t + CONTENT_MAX);
+    struct str content = model_content(id, t->octets, CONTENT_MAX);
+
+    snprintf(t->envelope, sizeof t->envelope, "%llu", (unsigned long long)id);
+    t->m.id = id;
+    t->m.rcpts = (uint32_t)(1 + id % 3);
+    t->m.envelope = str_c(t->envelope);
+    t->m.prefix = STR("Received: from x\r\n");
+    t->piece[0] = str_head(content, content.n / 3);
+    t->piece[1] = str_from(content, content.n / 3);
+    t->m.content = t->piece;
+    t->m.pieces = 2;
+    return t;
+}
+
+static void forget(void *arg, struct entry *n)
+{
+    (void)arg;
+    (void)n;
+}
+
+/* Writes the batches as one group. On failure the model already says "maybe". */
+static int write_group(struct life *l, struct list *group)
+{
+    uint64_t octets = 0;
+    int rc = 0;
+
+    LIST_EACH(link, group)
+    {
+        struct spool_batch *b = LIST_ENTRY(link, struct spool_batch, link);
+
+        octets += b->octets;
+        for (uint32_t i = 0; i < b->n; i++)
+            assert_int_equal(log_check_content(b->messages[i]), 0);
+    }
+    if (octets > log_room(&l->store.log))
+        rc = roll(l);
+    if (rc == 0)
+        rc = log_write(&l->store.log, group);
+    for (struct list *link; (link = list_take(group));) {
+        struct spool_batch *b = LIST_ENTRY(link, struct spool_batch, link);
+
+        if (rc == 0)
+            batch_apply(b, &l->store.index, forget, NULL);
+        else
+            batch_revert(b, &l->store.index);
+        for (uint32_t i = 0; i < b->n; i++)
+            free(b->messages[i]);
+        batch_free(b);
+    }
+    return rc;
+}
+
+static struct spool_batch *message_batch(struct life *l, struct test_message *t)
+{
+    struct spool_batch *b = batch_new(1);
+    struct spool_message *m = &t->m;
+    struct err e;
+
+    assert_non_null(b);
+    assert_int_equal(batch_add_messages(b, &l->store.index, &m, 1, &e), 0);
+    return b;
+}
+
+/* The id says how long the content is. */
+static uint64_t new_id(struct life *l, bool frames)
+{
+    do
+        CHECK(++l->model->next < MODEL_IDS);
+    while ((l->model->next % 7 == 3) != frames);
+    return l->model->next;
+}
+
+static uint64_t oldest(const struct life *l)
+{
+    for (uint64_t id = 1; id < MODEL_IDS; id++)
+        if (l->model->state[id] == MODEL_ALIVE)
+            return id;
+    return 0;
+}
+
+static int do_messages(struct life *l, unsigned n, bool frames)
+{
+    uint64_t ids[3] = {0};
+    struct list group;
+    int rc;
+
+    list_init(&group);
+    for (unsigned i = 0; i < n; i++) {
+        ids[i] = new_id(l, frames);
+        l->model->state[ids[i]] = MODEL_MAYBE_ALIVE;
+        list_add(&group, &message_batch(l, message_new(ids[i]))->link);
+    }
+    rc = write_group(l, &group);
+    for (unsigned i = 0; rc == 0 && i < n; i++)
+        l->model->state[ids[i]] = MODEL_ALIVE;
+    return rc;
+}
+
+static int do_large(struct life *l)
+{
+    struct spool_large *large = calloc(1, sizeof *large);
+    uint64_t id = new_id(l, true);
+    struct test_message *t = message_new(id);
+    struct list group;
+    int rc;
+
+    large->disk = &l->store.disk;
+    large->file = (uint32_t)id;
+    large->use = l->store.disk.epoch << 32 | id;
+    l->model->state[id] = MODEL_MAYBE_ALIVE;
+    rc = large_open(large);
+    if (rc == 0) {
+        large->octets = t->piece[0];
+        rc = large_write(large);
+        large->octets = t->piece[1];
+    }
+    if (rc == 0)
+        rc = large_write(large);
+    if (rc == 0)
+        rc = large_finish(large);
+    disk_close(&l->store.disk, large->h);
+    if (rc == 0) {
+        t->m.pieces = 0;
+        t->m.large = large;
+        list_init(&group);
+        list_add(&group, &message_batch(l, t)->link);
+        rc = write_group(l, &group);
+    } else {
+        free(t);
+    }
+    free(large);
+    if (rc == 0)
+        l->model->state[id] = MODEL_ALIVE;
+    return rc;
+}
+
+static int do_change(struct life *l, enum spool_change_kind kind, bool bounce)
+{
+    uint64_t id = oldest(l), dsn = bounce ? new_id(l, false) : 0;
+    struct spool_change c = {.kind = kind, .id = id};
+    struct model *m = l->model;
+    struct spool_batch *b;
+    struct list group;
+    struct err e;
+    int rc;
+
+    if (!id)
+        return 0;
+    b = bounce ? message_batch(l, message_new(dsn)) : batch_new(0);
+    if (kind == SPOOL_OUTCOME) {
+        c.outcome = m->rcpt[id];
+        c.outcome.state = SPOOL_DEFERRED;
+        c.outcome.attempts++;
+        m->maybe[id] = c.outcome;
+    } else {
+        m->state[id] = MODEL_MAYBE_ENDED;
+        m->bounced_by[id] = dsn;
+    }
+    if (dsn)
+        m->state[dsn] = MODEL_MAYBE_ALIVE;
+    assert_int_equal(batch_add_changes(b, &l->store.index, &c, 1, &e), 0);
+    list_init(&group);
+    list_add(&group, &b->link);
+    rc = write_group(l, &group);
+    if (rc < 0)
+        return rc;
+    m->rcpt[id] = m->maybe[id];
+    if (kind == SPOOL_END)
+        m->state[id] = MODEL_ENDED;
+    if (dsn)
+        m->state[dsn] = MODEL_ALIVE;
+    return 0;
+}
+
+static int do_states(struct life *l)
+{
+    struct index *x = &l->store.index;
+    struct list group;
+
+    list_init(&group);
+    for (uint32_t i = 0; i < x->segment_count; i++)
+        if (x->segments[i]->life == SEGMENT_SEALED)
+            list_add(&group, &batch_state(x, x->segments[i])->link);
+    return list_empty(&group) ? 0 : write_group(l, &group);
+}
+
+static int do_release(struct life *l)
+{
+    struct segment *s;
+
+    while ((s = store_releasable(&l->store))) {
+        struct releasing p;
+
+        store_release_begin(&l->store, s, &p);
+        store_release_run(&p);
+        store_release_end(&l->store, &p);
+        if (p.rc < 0)
+            return p.rc;
+    }
+    return 0;
+}
+
+static int do_checkpoint(struct life *l)
+{
+    struct log_position position = log_position(&l->store.log);
+    struct checkpoint c;
+    uint32_t i = 0;
+    int rc, more;
+
+    checkpoint_init(&c, &l->store.disk);
+    assert_int_equal(checkpoint_begin(&c, &position, &l->store.index), 0);
+    rc = checkpoint_write(&c);
+    do {
+        more = checkpoint_entries(&c, &l->store.index, &i);
+        if (rc == 0)
+            rc = checkpoint_write(&c);
+    } while (more > 0);
+    assert_int_equal(checkpoint_end(&c), 0);
+    if (rc == 0)
+        rc = checkpoint_write(&c);
+    if (rc == 0)
+        rc = checkpoint_commit(&c);
+    checkpoint_done(&c);
+    return rc;
+}
+
+int life_do(struct life *l, char operation)
+{
+    switch (operation) {
+    case 'a':
+        return do_messages(l, 1, false);
+    case 'g':
+        return do_messages(l, 3, false);
+    case 'm':
+        return do_messages(l, 1, true);
+    case 'l':
+        return do_large(l);
+    case 'd':
+        return do_change(l, SPOOL_END, false);
+    case 'b':
+        return do_change(l, SPOOL_END, true);
+    case 'o':
+        return do_change(l, SPOOL_OUTCOME, false);
+    case 'r':
+        return roll(l);
+    case 'c':
+        return do_checkpoint(l);
+    case 's':
+        return do_states(l);
+    case 'f':
+        return do_release(l);
+    case 'k':
+        return log_mark(&l->store.log);
+    default:
+        UNREACHABLE();
+    }
+}
+
+int life_run(struct life *l, const char *operations)
+{
+    int rc = 0;
+
+    for (const char *p = operations; rc == 0 && *p; p++)
+        rc = life_do(l, *p);
+    return rc;
+}
+
+/* ---- the check */
+
+static bool content_whole(struct life *l, struct entry *n)
+{
+    const struct disk *d = &l->store.disk;
+    char octets[FRAME_HEADER + FRAME_HEAD_MAX], name[32];
+    uint64_t at = (uint64_t)n->at * FRAME_ALIGN;
+    char *want = malloc(CONTENT_MAX), *got = malloc(FRAME_HEADER + CONTENT_FRAME);
+    struct str content = model_content(n->id, want, CONTENT_MAX);
+    struct content_frames c;
+    struct message_head m;
+    struct frame f;
+    int h, rc;
+
+    disk_segment_name(name, n->segment->file);
+    h = disk_open(d, name, 0);
+    rc = disk_read(d, h, octets, sizeof octets, at);
+    if (rc == 0 && (!frame_decode(octets, sizeof octets, d->salt, &f) ||
+                       !message_head_decode(str_of(octets + FRAME_HEADER, f.head), &m)))
+        rc = -EBADMSG;
+    if (rc == 0)
+        rc = message_check(d, h, at, &f, &m);
+    if (rc == 0 && (m.id != n->id || m.content != content.n || m.rcpts != 1 + n->id % 3))
+        rc = -EBADMSG;
+    if (rc == 0) {
+        c = m.large ? content_in_file(&m) : content_in_log(at, &f, &m);
+        if (m.large) {
+            disk_close(d, h);
+            disk_large_name(name, m.large);
+            h = disk_open(d, name, 0);
+        }
+    }
+    for (uint64_t i = 0; rc == 0 && i * CONTENT_FRAME < content.n; i++) {
+        uint32_t crc;
+        size_t k;
+
+        rc = content_frame_read(d, h, &c, i, got, &k, &crc);
+        if (rc == 0 && memcmp(got + FRAME_HEADER, content.p + i * CONTENT_FRAME, k) != 0)
+            rc = -EBADMSG;
+    }
+    disk_close(d, h);
+    free(want);
+    free(got);
+    return rc == 0;
+}
+
+static bool rcpt_same(const struct spool_rcpt *a, const struct spool_rcpt *b)
+{
+    return a->state == b->state && a->attempts == b->attempts && a->when == b->when;
+}
+
+static void check_id(struct life *l, uint64_t id, const char *why)
+{
+    struct model *m = l->model;
+    struct entry *n = index_find(&l->store.index, id);
+    bool there = n, must = m->state[id] == MODEL_ALIVE;
+    bool must_not = m->state[id] == MODEL_NEVER || m->state[id] == MODEL_ENDED;
+
+    if ((must && !there) || (must_not && there))
+        fail_msg("%s: message %llu, state %d, is %s", why, (unsigned long long)id, m->state[id],
+            there ? "there" : "lost");
+    if (m->state[id] == MODEL_MAYBE_ENDED && m->bounced_by[id] &&
+        there == (bool)index_find(&l->store.index, m->bounced_by[id]))
+        fail_msg("%s: message %llu and its DSN are not one commit", why, (unsigned long long)id);
+    if (!n)
+        return;
+    if (!content_whole(l, n))
+        fail_msg("%s: message %llu is not what was accepted", why, (unsigned long long)id);
+    if (!rcpt_same(entry_rcpts(n), &m->rcpt[id]) && !rcpt_same(entry_rcpts(n), &m->maybe[id]))
+        fail_msg("%s: message %llu has outcome %u/%u", why, (unsigned long long)id,
+            entry_rcpts(n)->state, entry_rcpts(n)->attempts);
+}
+
+void life_check(struct life *l, const char *why)
+{
+    struct model *m = l->model;
+
+    for (uint64_t id = 1; id < MODEL_IDS; id++)
+        check_id(l, id, why);
+    if (l->damaged && !l->allow_damage)
+        fail_msg("%s: damage reported", why);
+    for (uint64_t id = 1; id < MODEL_IDS; id++) {
+        struct entry *n = index_find(&l->store.index, id);
+
+        if (n)
+            m->rcpt[id] = m->maybe[id] = entry_rcpts(n)[0];
+        m->state[id] = n ? MODEL_ALIVE : m->state[id] == MODEL_NEVER ? MODEL_NEVER : MODEL_ENDED;
+    }
+}
