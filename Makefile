@@ -36,14 +36,16 @@ fuzz:
 	@tools/install-deps build test
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/run-fuzz
 
-# Many rounds of what `make test` does once; VEREDUS_ROUNDS says how many.
+# Many rounds of what `make test` does a few times; VEREDUS_ROUNDS says how many.
 torture: build
 	@tools/install-deps test
-	$(PYTEST) -n 2 -m torture tests
+	@ninja -C build bench-tools
+	VEREDUS_ROUNDS=$${VEREDUS_ROUNDS:-500} $(PYTEST) -n 2 -m "torture or rounds" tests
 
 check-clients: build
 	@tools/install-deps test peers
-	$(PYTEST) -m peer tests/clients
+	@tools/fetch-peers node-nodemailer
+	$(PYTEST) -m "" tests/clients
 
 check-peers: build
 	@tools/install-deps test

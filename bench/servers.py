@@ -18,12 +18,14 @@ from peers import postfix  # noqa: E402
 
 
 def tool(name):
-    """A program of bench/, the newest build of it."""
-    found = [Path(os.environ["VEREDUS_BENCH_TOOLS"]) / name] if "VEREDUS_BENCH_TOOLS" in os.environ \
-        else sorted(ROOT.glob(f"build/*/bench/{name}"), key=lambda p: p.stat().st_mtime)
-    if not found:
-        sys.exit(f"bench: {name} is not built (meson compile -C build/DIR bench-tools)")
-    return str(found[-1])
+    """A program of bench/: where VEREDUS_BENCH_TOOLS says, else of build/, else the newest of any build."""
+    if "VEREDUS_BENCH_TOOLS" in os.environ:
+        return str(Path(os.environ["VEREDUS_BENCH_TOOLS"]) / name)
+    found = sorted(ROOT.glob(f"build/*/bench/{name}"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for path in [ROOT / "build" / "bench" / name, *found]:
+        if path.exists():
+            return str(path)
+    sys.exit(f"bench: {name} is not built (ninja -C build bench-tools)")
 
 
 def veredus_binary():

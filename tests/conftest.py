@@ -71,13 +71,15 @@ def account(shared_server, request):
 
 
 def bench_tool(name):
-    """A program of bench/, the newest build of it; built where there is none yet."""
-    found = sorted(ROOT.glob(f"build/*/bench/{name}"), key=lambda p: p.stat().st_mtime)
-    if found:
-        return found[-1]
-    for ninja in sorted(ROOT.glob("build/*/build.ninja")):
-        if subprocess.run(["ninja", "-C", ninja.parent, f"bench/{name}"], capture_output=True).returncode == 0:
-            return ninja.parent / "bench" / name
+    """A program of bench/: of build/, else the newest of any build; built where there is none yet."""
+    builds = [ROOT / "build", *sorted(ROOT.glob("build/*/"), key=lambda p: p.stat().st_mtime, reverse=True)]
+    for build in builds:
+        if (build / "bench" / name).exists():
+            return build / "bench" / name
+    for build in builds:
+        if (build / "build.ninja").exists() and \
+                subprocess.run(["ninja", "-C", build, f"bench/{name}"], capture_output=True).returncode == 0:
+            return build / "bench" / name
     pytest.skip(f"no bench/{name}")
 
 

@@ -46,7 +46,7 @@ def test_smtplib(server):
     with smtplib.SMTP(server.host, server.port) as client:
         assert client.send_message(sample()) == {}
     parsed = check(server)
-    assert parsed.get_body().get_content() == "Schöne Grüße\n.\n..\nFrom the dots\n"
+    assert parsed.get_body().get_content().replace("\r\n", "\n") == "Schöne Grüße\n.\n..\nFrom the dots\n"
     assert next(parsed.iter_attachments()).get_content() == ATTACHMENT
 
 

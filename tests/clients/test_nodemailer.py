@@ -1,4 +1,4 @@
-"""nodemailer delivers (make check-clients installs it below build/ first)."""
+"""nodemailer delivers, run from build/peers (tools/fetch-peers node-nodemailer)."""
 
 import os
 import shutil
@@ -10,27 +10,21 @@ from test_clients import check
 
 from harness.server import ROOT
 
-HERE = Path(__file__).parent / "nodemailer"
-HOME = ROOT / "build" / "clients" / "nodemailer"
+PROGRAM = Path(__file__).with_name("nodemailer_send.js")
+MODULES = ROOT / "build" / "peers" / "node-nodemailer" / "usr" / "share" / "nodejs"
 
 pytestmark = pytest.mark.peer
 
 
 @pytest.fixture(scope="module")
 def installed():
-    if not shutil.which("npm"):
-        pytest.skip("no npm")
-    if not (HOME / "node_modules" / "nodemailer").exists():
-        HOME.mkdir(parents=True, exist_ok=True)
-        shutil.copy(HERE / "package.json", HOME)
-        done = subprocess.run(["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=HOME, capture_output=True, text=True, timeout=120)
-        if done.returncode:
-            pytest.skip(f"nodemailer cannot be had: {done.stderr.strip().splitlines()[-1:]}")
-    return HOME / "node_modules"
+    if not shutil.which("node") or not MODULES.exists():
+        pytest.skip("no node, or no nodemailer in build/peers")
+    return MODULES
 
 
 def send(server, modules, kind):
-    done = subprocess.run(["node", HERE / "send.js", server.host, str(server.port), kind], capture_output=True, text=True, timeout=60,
+    done = subprocess.run(["node", PROGRAM, server.host, str(server.port), kind], capture_output=True, text=True, timeout=60,
                           env={**os.environ, "NODE_PATH": str(modules)})
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()

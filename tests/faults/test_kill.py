@@ -10,14 +10,12 @@ from faultkit import reconcile, rounds, slow
 
 from harness import poll
 
-MESSAGES = 2000  # a round, or a little more
-
-
 def random_pause(known, load):
     """Lets a random number of further messages through: a random moment that does not depend on a clock."""
     load.wait_accepted(load.accepted() + known.randrange(1, 150), 60)
 
 
+@pytest.mark.rounds
 def test_001_whole_server(make_server, load):
     count = rounds(4)
     known, server = random.Random(1), make_server()
@@ -33,6 +31,7 @@ def test_001_whole_server(make_server, load):
     assert kills
 
 
+@pytest.mark.rounds
 @pytest.mark.parametrize("role", ["inbound", "core", "master"])
 def test_002_one_process(make_server, load, role):
     count = rounds(4)

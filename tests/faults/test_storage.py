@@ -46,7 +46,8 @@ def test_the_shim_sees_the_spool(faulty, faults):
     assert faults.calls >= 2
 
 
-@pytest.mark.parametrize("skip", range(rounds(6)))
+@pytest.mark.rounds
+@pytest.mark.parametrize("skip", range(min(200, rounds(6))))
 def test_011_sync_fails_once(faulty, faults, skip):
     """The group gets 451 and none of it a 250; the next message goes into a new segment."""
     faults.set(SYNC, skip=skip, times=1)
@@ -95,6 +96,7 @@ def test_011_sync_never_works(faulty, faults):
     assert found[0] == "n0"
 
 
+@pytest.mark.rounds
 @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO], ids=errno.errorcode.get)
 def test_013_016_write_fails(faulty, faults, code):
     codes = {}
