@@ -2,6 +2,7 @@
 #pragma once
 
 #include <stdlib.h>
+#include <uv.h>
 
 #include "base/unit_test.h"
 
@@ -33,6 +34,36 @@ static inline void run_in_fiber(void (*fn)(void))
     run_loop();
     scope_join(&t.scope);
     run_close();
+}
+
+/* Counts the turns of the loop, to show that it sleeps. */
+struct turn_counter {
+    uv_check_t check;
+    unsigned turns;
+};
+
+static inline void turn_counter_cb(uv_check_t *check)
+{
+    ++*(unsigned *)check->data;
+}
+
+static inline void turn_counter_start(struct turn_counter *c)
+{
+    c->turns = 0;
+    c->check.data = &c->turns;
+    uv_check_init(run_uv(), &c->check);
+    uv_check_start(&c->check, turn_counter_cb);
+}
+
+/* Suspends: the counter is in use until libuv has let go of it. */
+static inline unsigned turn_counter_stop(struct turn_counter *c)
+{
+    unsigned turns = c->turns;
+
+    uv_close((uv_handle_t *)&c->check, NULL);
+    assert_int_equal(fiber_yield(NULL), 0);
+    assert_int_equal(fiber_yield(NULL), 0);
+    return turns;
 }
 
 /* A cmocka test named `name` whose body runs in a fiber. */

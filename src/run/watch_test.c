@@ -85,15 +85,18 @@ FIBER_TEST(test_input_while_busy)
 FIBER_TEST(test_hang_up)
 {
     struct pair p = pair_open();
+    struct turn_counter counter;
     struct err e;
     char c;
 
     close(p.peer);
+    turn_counter_start(&counter);
     for (int i = 0; i < 3; i++) { /* stays ready, and does not spin while nobody waits */
         assert_int_equal(watch_wait(p.watch, WATCH_READ, &e), 0);
         assert_int_equal(read(watch_fd(p.watch), &c, 1), 0);
-        assert_int_equal(fiber_sleep(1, &e), 0);
+        assert_int_equal(fiber_sleep(5, &e), 0);
     }
+    assert_in_range(turn_counter_stop(&counter), 3, 30);
     p.peer = -1;
     pair_close(&p);
 }
@@ -142,6 +145,7 @@ static void reader(void *arg)
 FIBER_TEST(test_reader_and_writer)
 {
     struct pair p = pair_open();
+    struct turn_counter counter;
     struct scope s;
     struct err e;
 
@@ -154,7 +158,9 @@ FIBER_TEST(test_reader_and_writer)
     assert_int_equal(watch_wait(p.watch, WATCH_WRITE, &e), 0);
     assert_true(fill(watch_fd(p.watch)) > 0);
     drain(p.peer);
-    assert_int_equal(fiber_sleep(1, &e), 0); /* writable, but nobody asks: the reader stays */
+    turn_counter_start(&counter);
+    assert_int_equal(fiber_sleep(5, &e), 0); /* writable, but nobody asks: the reader stays */
+    assert_in_range(turn_counter_stop(&counter), 1, 10);
     assert_false(read_seen);
     start(&s, writer, &p.peer);
     scope_join(&s);
