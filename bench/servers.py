@@ -116,13 +116,17 @@ queue  {{ hold = {hold} }}
         super().__init__(host, port, directory)
         self.config = self.base / "veredus.conf"
         (self.base / "data").mkdir(mode=0o700)
-        self.config.write_text(self.CONFIG.format(base=self.base, host=host, port=port,
-                                                  hold="yes" if hold else "no") + extra)
-        for command in (["domain", "add", "example.test"],
-                        ["account", "add", "alice@example.test", "--password", "correct horse"],
-                        ["account", "add", "bob@example.test", "--password", "battery staple"]):
-            subprocess.run([veredus_binary(), "-c", self.config, *command], check=True,
-                           stdout=subprocess.DEVNULL)
+        self.config.write_text(
+            self.CONFIG.format(base=self.base, host=host, port=port, hold="yes" if hold else "no") + extra
+        )
+        for command in (
+            ["domain", "add", "example.test"],
+            ["account", "add", "alice@example.test", "--password", "correct horse"],
+            ["account", "add", "bob@example.test", "--password", "battery staple"],
+        ):
+            subprocess.run(
+                [veredus_binary(), "-c", self.config, *command], check=True, stdout=subprocess.DEVNULL
+            )
 
     def command(self):
         return [str(veredus_binary()), "serve", "-c", str(self.config)]
@@ -140,12 +144,23 @@ class Postfix(postfix.Postfix):
 
     def __init__(self, host, port, directory):
         super().__init__(
-            host, port, directory=directory, log=False, processes="1200", default_process_limit="1200",
-            mydestination="example.test", message_size_limit="104857600", mailbox_size_limit="0",
+            host,
+            port,
+            directory=directory,
+            log=False,
+            processes="1200",
+            default_process_limit="1200",
+            mydestination="example.test",
+            message_size_limit="104857600",
+            mailbox_size_limit="0",
             smtpd_data_restrictions="check_client_access static:HOLD",
             smtpd_relay_restrictions="permit_mynetworks,reject_unauth_destination",
-            smtpd_client_connection_count_limit="0", in_flow_delay="0", smtpd_timeout="300s",
-            max_use="100000", line_length_limit="2048")
+            smtpd_client_connection_count_limit="0",
+            in_flow_delay="0",
+            smtpd_timeout="300s",
+            max_use="100000",
+            line_length_limit="2048",
+        )
         self.version = "3.7"
 
     def __enter__(self):
@@ -184,17 +199,47 @@ def available(names):
 def run_load(server, messages, *, conc, per_conn=0, size=10240, pipeline="group", label="", timeout=300):
     """One run of the load generator; its report as a dictionary."""
     done = subprocess.run(
-        [tool("load"), "--json", "--to", f"{server.host}:{server.port}", "--connections", str(conc),
-         "--per-connection", str(per_conn), "--messages", str(messages), "--size", str(size),
-         "--pipeline", pipeline, "--sources", "50", "--cpu", str(server.pid()), "--label", label,
-         "--peer", server.name, "--durability", server.durability, "--timeout", str(timeout)],
-        capture_output=True, text=True, timeout=timeout + 60)
+        [
+            tool("load"),
+            "--json",
+            "--to",
+            f"{server.host}:{server.port}",
+            "--connections",
+            str(conc),
+            "--per-connection",
+            str(per_conn),
+            "--messages",
+            str(messages),
+            "--size",
+            str(size),
+            "--pipeline",
+            pipeline,
+            "--sources",
+            "50",
+            "--cpu",
+            str(server.pid()),
+            "--label",
+            label,
+            "--peer",
+            server.name,
+            "--durability",
+            server.durability,
+            "--timeout",
+            str(timeout),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=timeout + 60,
+    )
     if not done.stdout:
         raise RuntimeError(f"load: {done.stderr}")
     report = json.loads(done.stdout)
     if done.returncode:
-        print(f"bench: {server.name} took {report['accepted']} of {messages}, refused {report['refused']} "
-              f"({report['last_refusal']}), lost {report['lost']}", file=sys.stderr)
+        print(
+            f"bench: {server.name} took {report['accepted']} of {messages}, refused {report['refused']} "
+            f"({report['last_refusal']}), lost {report['lost']}",
+            file=sys.stderr,
+        )
     return report
 
 
@@ -222,6 +267,12 @@ def pss_kib(pids):
 
 def machine():
     """One line about where this was measured."""
-    model = next((line.split(":", 1)[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
-                  if line.startswith("model name")), "unknown processor")
+    model = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if line.startswith("model name")
+        ),
+        "unknown processor",
+    )
     return f"{os.cpu_count()} x {model}, Linux {os.uname().release}, load {os.getloadavg()[0]:.1f}"

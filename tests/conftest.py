@@ -39,6 +39,7 @@ def make_server():
 def new_server():
     """Like make_server, but neither populated nor started."""
     with contextlib.ExitStack() as stack:
+
         def make(**options):
             server = Server(**options)
             stack.callback(server.close)
@@ -56,8 +57,9 @@ def server(make_server):
 @pytest.fixture(scope="module")
 def shared_server():
     """One server for the tests of a file that leave it as it was: each uses recipients of its own."""
-    with running(domains=("example.test", "other.test"),
-                 accounts=("alice@example.test", "bob@example.test")) as server:
+    with running(
+        domains=("example.test", "other.test"), accounts=("alice@example.test", "bob@example.test")
+    ) as server:
         yield server
 
 
@@ -77,8 +79,9 @@ def bench_tool(name):
         if (build / "bench" / name).exists():
             return build / "bench" / name
     for build in builds:
-        if (build / "build.ninja").exists() and \
-                subprocess.run(["ninja", "-C", build, f"bench/{name}"], capture_output=True).returncode == 0:
+        if (build / "build.ninja").exists() and subprocess.run(
+            ["ninja", "-C", build, f"bench/{name}"], capture_output=True
+        ).returncode == 0:
             return build / "bench" / name
     pytest.skip(f"no bench/{name}")
 

@@ -28,14 +28,19 @@ def check(server, text):
 
 def test_sound_with_three_things(new_server):
     server = new_server()
-    status, said = check(server, f'hostname = "mx.example.test"\ndata = "{server.data}"\n'
-                                 f'listen "mx" {{ protocol = smtp  address = {{"{server.host}:2525"}} }}\n')
+    status, said = check(
+        server,
+        f'hostname = "mx.example.test"\ndata = "{server.data}"\n'
+        f'listen "mx" {{ protocol = smtp  address = {{"{server.host}:2525"}} }}\n',
+    )
     assert status == 0, said
 
 
 def test_every_problem_with_its_line(new_server):
     server = new_server()
-    status, said = check(server, f'''hostname = "mx.example.test"
+    status, said = check(
+        server,
+        f"""hostname = "mx.example.test"
 data = "{server.data}"
 listen "mx" {{
     protocol = smtp
@@ -47,21 +52,28 @@ limits {{
     command-timeout = "soon"
 }}
 relay {{ allow = {{"not a network"}} }}
-''')
+""",
+    )
     assert status == 1
     for line in (5, 8, 9, 10, 12):
         assert re.search(rf"veredus\.conf:{line}:", said), f"nothing about line {line}: {said}"
 
 
-@pytest.mark.parametrize("text, line", [
-    ('nonsense = "x"\n', 3),
-    ('limits { no-such-limit = 1 }\n', 3),
-    ('listen "mx" { protocol = gopher }\n', 3),
-    ('limits {\n recipients = 5\n', None),  # not closed: LIBRARIES.md 7
-    ('hostname = "unterminated\n', None),
-    ('listen "mx" { protocol = smtp address = {"127.0.0.1:2525"} }\nlisten "mx" { protocol = smtp address = {"127.0.0.1:2526"} }\n', 4),
-    ('}\n', 3),
-])
+@pytest.mark.parametrize(
+    "text, line",
+    [
+        ('nonsense = "x"\n', 3),
+        ("limits { no-such-limit = 1 }\n", 3),
+        ('listen "mx" { protocol = gopher }\n', 3),
+        ("limits {\n recipients = 5\n", None),  # not closed: LIBRARIES.md 7
+        ('hostname = "unterminated\n', None),
+        (
+            'listen "mx" { protocol = smtp address = {"127.0.0.1:2525"} }\nlisten "mx" { protocol = smtp address = {"127.0.0.1:2526"} }\n',
+            4,
+        ),
+        ("}\n", 3),
+    ],
+)
 def test_broken_configuration(new_server, text, line):
     server = new_server()
     status, said = check(server, f'hostname = "mx.example.test"\ndata = "{server.data}"\n' + text)
@@ -74,8 +86,11 @@ def test_broken_configuration(new_server, text, line):
 
 def test_literal_dollar(new_server):
     server = new_server()
-    status, said = check(server, f'hostname = "mx.example.test"\ndata = "{server.data}/${{HOME}}"\n'
-                                 f'listen "mx" {{ protocol = smtp  address = {{"{server.host}:2525"}} }}\n')
+    status, said = check(
+        server,
+        f'hostname = "mx.example.test"\ndata = "{server.data}/${{HOME}}"\n'
+        f'listen "mx" {{ protocol = smtp  address = {{"{server.host}:2525"}} }}\n',
+    )
     assert os.environ.get("HOME", "/root") not in said
 
 
@@ -85,7 +100,9 @@ def test_no_configuration_file(new_server):
     fails_to_start(server, re.escape(str(server.config_path)))
 
 
-@pytest.mark.parametrize("octets", [b"\0" * 100, b"\xef\xbb\xbfhostname = \"x\"\n", b"x" * 3000000, b"hostname = \"\xff\"\n"])
+@pytest.mark.parametrize(
+    "octets", [b"\0" * 100, b'\xef\xbb\xbfhostname = "x"\n', b"x" * 3000000, b'hostname = "\xff"\n']
+)
 def test_strange_files(new_server, octets):
     """hostile.md 171, as far as a file goes: an error with the file's name, never a crash."""
     server = new_server()
@@ -129,7 +146,9 @@ def test_unwritable_directory(new_server):
     """Not even uid 0 gets past this one: the directory cannot be made below a file."""
     server = new_server()
     (server.base / "file").touch()
-    server.config_path.write_text(server.config_path.read_text().replace(f'"{server.data}"', f'"{server.base}/file/data"'))
+    server.config_path.write_text(
+        server.config_path.read_text().replace(f'"{server.data}"', f'"{server.base}/file/data"')
+    )
     fails_to_start(server, re.escape(f"{server.base}/file/data"))
 
 
@@ -171,7 +190,13 @@ def test_capabilities_and_privileges_are_gone(server):
 def test_wrong_usage():
     server = Server()
     try:
-        for arguments in (["frobnicate"], ["serve", "--frobnicate"], ["account"], ["account", "add"], ["mail", "list"]):
+        for arguments in (
+            ["frobnicate"],
+            ["serve", "--frobnicate"],
+            ["account"],
+            ["account", "add"],
+            ["mail", "list"],
+        ):
             assert server.run(*arguments).returncode == 2, arguments
         for arguments in (["--help"], ["serve", "--help"], ["account", "add", "--help"]):
             assert server.run(*arguments).returncode == 0, arguments

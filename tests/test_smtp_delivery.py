@@ -61,7 +61,10 @@ def test_trace_fields(shared_server, account):
     assert names[0] == b"return-path" and fields[0][1].strip() == b"<a@there.example>"
     assert names.count(b"received") == 1 and names.count(b"delivered-to") == 1
     received = dict(fields)[b"Received"].decode()
-    assert re.search(rf"from client\.test \(.*\[?127\.0\.0\.1\]?.*\)\s+by mx\.example\.test .*with ESMTP id {id}\s", received)
+    assert re.search(
+        rf"from client\.test \(.*\[?127\.0\.0\.1\]?.*\)\s+by mx\.example\.test .*with ESMTP id {id}\s",
+        received,
+    )
     assert f"for <{account}>" in received
     assert re.search(r"; \w{3}, \d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}( \(.*\))?$", received)
     assert account.encode() in dict(fields)[b"Delivered-To"]
@@ -91,7 +94,9 @@ def test_helo_is_smtp(shared_server, account):
 
 def test_foreign_return_path_goes(shared_server, account):
     """RFC 5321 4.4: final delivery removes what others wrote."""
-    content = "Return-Path: <forged@evil.example>\r\n" + message("rp", extra="Return-path: <other@evil.example>\r\n")
+    content = "Return-Path: <forged@evil.example>\r\n" + message(
+        "rp", extra="Return-path: <other@evil.example>\r\n"
+    )
     with shared_server.smtp() as c:
         c.hello()
         c.deliver("a@there.example", account, content)
@@ -121,12 +126,17 @@ def test_several_messages_over_one_connection(shared_server, account):
 
 def test_show_encoded_subject_and_attachment(shared_server, account):
     attachment = bytes(range(256))
-    content = message("=?utf-8?q?Gr=C3=BC=C3=9Fe?= =?utf-8?b?IPCfkI4=?=", extra=(
-        "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"), body=(
-        "--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
-        "Sch=F6ne Gr=FC=DFe\r\n--b\r\nContent-Type: application/octet-stream; name=all.bin\r\n"
-        "Content-Disposition: attachment; filename=all.bin\r\nContent-Transfer-Encoding: base64\r\n\r\n"
-        + base64.encodebytes(attachment).decode().replace("\n", "\r\n") + "--b--\r\n"))
+    content = message(
+        "=?utf-8?q?Gr=C3=BC=C3=9Fe?= =?utf-8?b?IPCfkI4=?=",
+        extra=("MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n"),
+        body=(
+            "--b\r\nContent-Type: text/plain; charset=iso-8859-1\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+            "Sch=F6ne Gr=FC=DFe\r\n--b\r\nContent-Type: application/octet-stream; name=all.bin\r\n"
+            "Content-Disposition: attachment; filename=all.bin\r\nContent-Transfer-Encoding: base64\r\n\r\n"
+            + base64.encodebytes(attachment).decode().replace("\n", "\r\n")
+            + "--b--\r\n"
+        ),
+    )
     with shared_server.smtp() as c:
         c.hello()
         c.deliver("a@there.example", account, content)
@@ -183,7 +193,7 @@ def test_bdat(shared_server, account, chunks):
         c.hello()
         c.envelope("a@there.example", account)
         for at in range(0, len(content), size):
-            part = content[at:at + size]
+            part = content[at : at + size]
             last = " LAST" if at + size >= len(content) else ""
             c.send(f"BDAT {len(part)}{last}\r\n".encode() + part)
             reply = c.expect(250)
@@ -274,7 +284,9 @@ def test_pipelined_group(shared_server, account):
     """RFC 2920: replies in order; one refused recipient does not stop the others."""
     with shared_server.smtp() as c:
         c.hello()
-        c.send(f"MAIL FROM:<a@there.example>\r\nRCPT TO:<nobody.here@example.test>\r\nRCPT TO:<{account}>\r\nDATA\r\n")
+        c.send(
+            f"MAIL FROM:<a@there.example>\r\nRCPT TO:<nobody.here@example.test>\r\nRCPT TO:<{account}>\r\nDATA\r\n"
+        )
         c.expect(250)
         c.expect("550 5.1.1")
         c.expect(250)
@@ -294,7 +306,10 @@ def test_one_octet_at_a_time(shared_server, account):
     content = message("slow", body=".\r\n..\r\nx\r\n")
     stuffed = content.replace("\r\n.", "\r\n..")
     with shared_server.smtp() as c:
-        stream = (f"EHLO client.test\r\nMAIL FROM:<a@there.example>\r\nRCPT TO:<{account}>\r\nDATA\r\n", stuffed + ".\r\nQUIT\r\n")
+        stream = (
+            f"EHLO client.test\r\nMAIL FROM:<a@there.example>\r\nRCPT TO:<{account}>\r\nDATA\r\n",
+            stuffed + ".\r\nQUIT\r\n",
+        )
         for part, codes in zip(stream, ((250, 250, 250, 354), (250, 221))):
             for octet in part:
                 c.send(octet)

@@ -208,9 +208,16 @@ def test_reload_many_times(server):
     counts = [processes.descriptors(pid) for pid in (master, core)]
     for _ in range(10):
         server.command("reload")
-    poll(lambda: list(server.roles().values()).count("inbound") <= before, GRACE + 10, "the end of the old ones")
-    poll(lambda: all(processes.descriptors(pid) <= n + 2 for pid, n in zip((master, core), counts)), 10,
-         f"descriptors back at {counts}")
+    poll(
+        lambda: list(server.roles().values()).count("inbound") <= before,
+        GRACE + 10,
+        "the end of the old ones",
+    )
+    poll(
+        lambda: all(processes.descriptors(pid) <= n + 2 for pid, n in zip((master, core), counts)),
+        10,
+        f"descriptors back at {counts}",
+    )
 
 
 def test_stop_command(server):

@@ -27,9 +27,16 @@ def test_checker_takes_what_is_right():
     assert ledger.check(books(), Counter(["m0", "m1", "m2", "m4"]), 1) == 1
 
 
-@pytest.mark.parametrize("found, allowed, word", [
-    (["m0", "m1"], 0, "R1"), (["m0", "m1", "m2", "m2"], 0, "R3"), (["m0", "m1", "m2", "m9"], 5, "R2"),
-    (["m0", "m1", "m2", "m4"], 0, "R2"), ([], 9, "R1")])
+@pytest.mark.parametrize(
+    "found, allowed, word",
+    [
+        (["m0", "m1"], 0, "R1"),
+        (["m0", "m1", "m2", "m2"], 0, "R3"),
+        (["m0", "m1", "m2", "m9"], 5, "R2"),
+        (["m0", "m1", "m2", "m4"], 0, "R2"),
+        ([], 9, "R1"),
+    ],
+)
 def test_checker_finds_what_is_wrong(found, allowed, word):
     with pytest.raises(AssertionError, match=word):
         ledger.check(books(), Counter(found), allowed)
@@ -58,9 +65,34 @@ def sink(sink_tool, tmp_path):
 def test_load_keeps_its_books(load_tool, sink, tmp_path, pipelining, size):
     """Each message arrives once for each recipient, with the content that the checker makes of its id."""
     address, got_path = sink
-    subprocess.run([load_tool, "--to", address, "--messages", "60", "--connections", "7", "--per-connection", "5", "--size", str(size),
-                    "--pipeline", pipelining, "--rcpt", "a@x.test", "--rcpt", "b@x.test", "--recipients", "2", "--ledger", tmp_path / "load"],
-                   check=True, capture_output=True, timeout=60)
+    subprocess.run(
+        [
+            load_tool,
+            "--to",
+            address,
+            "--messages",
+            "60",
+            "--connections",
+            "7",
+            "--per-connection",
+            "5",
+            "--size",
+            str(size),
+            "--pipeline",
+            pipelining,
+            "--rcpt",
+            "a@x.test",
+            "--rcpt",
+            "b@x.test",
+            "--recipients",
+            "2",
+            "--ledger",
+            tmp_path / "load",
+        ],
+        check=True,
+        capture_output=True,
+        timeout=60,
+    )
     book = ledger.read(tmp_path / "load")
     assert len(book.accepted) == 60
     got = Counter()

@@ -52,8 +52,11 @@ def test_smtplib(server):
 
 def test_smtplib_many_recipients(server):
     with smtplib.SMTP(server.host, server.port) as client:
-        refused = client.sendmail("bob@there.example", ["alice@example.test", "bob@example.test", "nobody@example.test"],
-                                  sample().as_bytes())
+        refused = client.sendmail(
+            "bob@there.example",
+            ["alice@example.test", "bob@example.test", "nobody@example.test"],
+            sample().as_bytes(),
+        )
     assert refused.keys() == {"nobody@example.test"} and refused["nobody@example.test"][0] == 550
     check(server)
     check(server, address="bob@example.test")
@@ -63,32 +66,77 @@ def test_smtplib_8bit_and_utf8(server):
     server.command("account", "add", "jürgen@example.test", "--password", "x y z 1 2 3")
     mail = sample().as_bytes(policy=email.policy.SMTPUTF8)
     with smtplib.SMTP(server.host, server.port) as client:
-        client.sendmail("süß@there.example", ["jürgen@example.test"], mail, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+        client.sendmail(
+            "süß@there.example", ["jürgen@example.test"], mail, mail_options=["SMTPUTF8", "BODY=8BITMIME"]
+        )
     check(server, mail, address="jürgen@example.test")
 
 
 def test_swaks(server, tmp_path):
     need("swaks")
     (tmp_path / "file").write_bytes(ATTACHMENT)
-    said = run("swaks", "--server", server.host, "--port", server.port, "--from", "bob@there.example", "--to", "alice@example.test",
-               "--header", "Subject: from swaks", "--body", "hello\n.\nend", "--attach", f"@{tmp_path}/file")
+    said = run(
+        "swaks",
+        "--server",
+        server.host,
+        "--port",
+        server.port,
+        "--from",
+        "bob@there.example",
+        "--to",
+        "alice@example.test",
+        "--header",
+        "Subject: from swaks",
+        "--body",
+        "hello\n.\nend",
+        "--attach",
+        f"@{tmp_path}/file",
+    )
     assert "queued as" in said
     parsed = check(server, subject="from swaks")
-    assert any(part.get_payload(decode=True) == ATTACHMENT for part in parsed.walk() if not part.is_multipart())
+    assert any(
+        part.get_payload(decode=True) == ATTACHMENT for part in parsed.walk() if not part.is_multipart()
+    )
 
 
 def test_swaks_pipelined(server):
     need("swaks")
-    run("swaks", "--server", server.host, "--port", server.port, "--pipeline", "--from", "<>", "--to",
-        "alice@example.test,bob@example.test", "--header", "Subject: pipelined")
+    run(
+        "swaks",
+        "--server",
+        server.host,
+        "--port",
+        server.port,
+        "--pipeline",
+        "--from",
+        "<>",
+        "--to",
+        "alice@example.test,bob@example.test",
+        "--header",
+        "Subject: pipelined",
+    )
     check(server, subject="pipelined")
     check(server, subject="pipelined", address="bob@example.test")
 
 
 def test_swaks_is_told_why(server):
     need("swaks")
-    done = subprocess.run(["swaks", "--server", server.host, "--port", str(server.port), "--to", "nobody@example.test", "--from", "b@there.example"],
-                          capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [
+            "swaks",
+            "--server",
+            server.host,
+            "--port",
+            str(server.port),
+            "--to",
+            "nobody@example.test",
+            "--from",
+            "b@there.example",
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     assert done.returncode == 24 and "550 5.1.1" in done.stdout
 
 
@@ -96,8 +144,17 @@ def test_curl(server, tmp_path):
     need("curl")
     octets = sample().as_bytes()
     (tmp_path / "mail").write_bytes(octets)
-    run("curl", "-sS", f"smtp://{server.host}:{server.port}/client.test", "--mail-from", "bob@there.example", "--mail-rcpt",
-        "alice@example.test", "-T", tmp_path / "mail")
+    run(
+        "curl",
+        "-sS",
+        f"smtp://{server.host}:{server.port}/client.test",
+        "--mail-from",
+        "bob@there.example",
+        "--mail-rcpt",
+        "alice@example.test",
+        "-T",
+        tmp_path / "mail",
+    )
     check(server, octets)
 
 
@@ -105,35 +162,83 @@ def test_curl_makes_the_message(server, tmp_path):
     """curl's own MIME composer."""
     need("curl")
     (tmp_path / "a.bin").write_bytes(ATTACHMENT)
-    run("curl", "-sS", f"smtp://{server.host}:{server.port}", "--mail-from", "bob@there.example", "--mail-rcpt", "alice@example.test",
-        "-H", "Subject: from curl", "-H", "From: bob@there.example", "-F", "=hello;type=text/plain",
-        "-F", f"file=@{tmp_path}/a.bin;encoder=base64")
+    run(
+        "curl",
+        "-sS",
+        f"smtp://{server.host}:{server.port}",
+        "--mail-from",
+        "bob@there.example",
+        "--mail-rcpt",
+        "alice@example.test",
+        "-H",
+        "Subject: from curl",
+        "-H",
+        "From: bob@there.example",
+        "-F",
+        "=hello;type=text/plain",
+        "-F",
+        f"file=@{tmp_path}/a.bin;encoder=base64",
+    )
     parsed = check(server, subject="from curl")
-    assert any(part.get_payload(decode=True) == ATTACHMENT for part in parsed.walk() if not part.is_multipart())
+    assert any(
+        part.get_payload(decode=True) == ATTACHMENT for part in parsed.walk() if not part.is_multipart()
+    )
 
 
 def test_curl_vrfy_and_help(server):
     need("curl")
-    assert "252" in run("curl", "-sS", "-v", f"smtp://{server.host}:{server.port}", "--mail-rcpt", "alice", "--stderr", "-")
+    assert "252" in run(
+        "curl", "-sS", "-v", f"smtp://{server.host}:{server.port}", "--mail-rcpt", "alice", "--stderr", "-"
+    )
     run("curl", "-sS", f"smtp://{server.host}:{server.port}", "--request", "HELP")
 
 
 def test_msmtp(server, tmp_path):
     need("msmtp")
     octets = sample().as_bytes()
-    run("msmtp", "--file=/dev/null", f"--host={server.host}", f"--port={server.port}", "--auth=off", "--tls=off",
-        "--from=bob@there.example", "--domain=client.test", "alice@example.test", input=octets)
+    run(
+        "msmtp",
+        "--file=/dev/null",
+        f"--host={server.host}",
+        f"--port={server.port}",
+        "--auth=off",
+        "--tls=off",
+        "--from=bob@there.example",
+        "--domain=client.test",
+        "alice@example.test",
+        input=octets,
+    )
     check(server, octets)
 
 
 def test_msmtp_says_what_the_server_said(server):
     need("msmtp")
-    done = subprocess.run(["msmtp", "--file=/dev/null", f"--host={server.host}", f"--port={server.port}", "--auth=off", "--tls=off",
-                           "--from=bob@there.example", "nobody@example.test"], input=b"x\n", capture_output=True, timeout=60)
+    done = subprocess.run(
+        [
+            "msmtp",
+            "--file=/dev/null",
+            f"--host={server.host}",
+            f"--port={server.port}",
+            "--auth=off",
+            "--tls=off",
+            "--from=bob@there.example",
+            "nobody@example.test",
+        ],
+        input=b"x\n",
+        capture_output=True,
+        timeout=60,
+    )
     assert done.returncode and b"550" in done.stderr
 
 
 def test_msmtp_serverinfo(server):
     need("msmtp")
-    said = run("msmtp", "--file=/dev/null", "--serverinfo", f"--host={server.host}", f"--port={server.port}", "--tls=off")
+    said = run(
+        "msmtp",
+        "--file=/dev/null",
+        "--serverinfo",
+        f"--host={server.host}",
+        f"--port={server.port}",
+        "--tls=off",
+    )
     assert "mx.example.test" in said and "PIPELINING" in said

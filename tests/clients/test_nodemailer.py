@@ -24,8 +24,13 @@ def installed():
 
 
 def send(server, modules, kind):
-    done = subprocess.run(["node", PROGRAM, server.host, str(server.port), kind], capture_output=True, text=True, timeout=60,
-                          env={**os.environ, "NODE_PATH": str(modules)})
+    done = subprocess.run(
+        ["node", PROGRAM, server.host, str(server.port), kind],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**os.environ, "NODE_PATH": str(modules)},
+    )
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 
@@ -34,7 +39,11 @@ def send(server, modules, kind):
 def test_nodemailer(server, installed, kind):
     assert "queued as" in send(server, installed, kind)
     parsed = check(server)
-    assert any(part.get_payload(decode=True) == bytes(range(256)) for part in parsed.walk() if not part.is_multipart())
+    assert any(
+        part.get_payload(decode=True) == bytes(range(256))
+        for part in parsed.walk()
+        if not part.is_multipart()
+    )
 
 
 def test_nodemailer_pool(server, installed):

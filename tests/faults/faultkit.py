@@ -27,8 +27,11 @@ def shim(tmp_path_factory):
     """The preloaded library that makes calls fail."""
     library = tmp_path_factory.mktemp("shim") / "faultshim.so"
     source = Path(__file__).with_name("faultshim.c")
-    done = subprocess.run(["cc", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        ["cc", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"],
+        capture_output=True,
+        text=True,
+    )
     if done.returncode:
         pytest.skip(f"no C compiler: {done.stderr}")
     return library
@@ -41,8 +44,11 @@ class Faults:
         path.write_bytes(bytes(24))
         self.file = open(path, "r+b")
         self.map = mmap.mmap(self.file.fileno(), 24)
-        self.env = {"LD_PRELOAD": str(shim), "FAULT_RULE": str(path),
-                    "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0"}
+        self.env = {
+            "LD_PRELOAD": str(shim),
+            "FAULT_RULE": str(path),
+            "ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":verify_asan_link_order=0",
+        }
 
     def set(self, kinds, *, skip=0, times=-1, error=errno.EIO):
         struct.pack_into("=IiiiII", self.map, 0, 0, skip, times, error, 0, 0)
@@ -75,15 +81,38 @@ def faults(shim, tmp_path):
 class Load:
     """The load generator with its ledger, running beside the test."""
 
-    def __init__(self, tool, server, path, messages, *, connections=20, size=SIZE, recipients=("alice@example.test",)):
+    def __init__(
+        self, tool, server, path, messages, *, connections=20, size=SIZE, recipients=("alice@example.test",)
+    ):
         self.ledger_path, self.connections = path, connections
         self.read_to = self.count = 0
-        command = [tool, "--to", f"{server.host}:{server.port}", "--connections", str(connections), "--messages", str(messages),
-                   "--per-connection", "50", "--size", str(size), "--ledger", path, "--sources", "4", "--timeout", "300"]
+        command = [
+            tool,
+            "--to",
+            f"{server.host}:{server.port}",
+            "--connections",
+            str(connections),
+            "--messages",
+            str(messages),
+            "--per-connection",
+            "50",
+            "--size",
+            str(size),
+            "--ledger",
+            path,
+            "--sources",
+            "4",
+            "--timeout",
+            "300",
+        ]
         for recipient in recipients:
             command += ["--rcpt", recipient]
-        self.process = subprocess.Popen([*command, "--recipients", str(len(recipients))], stdout=subprocess.PIPE,
-                                        stderr=subprocess.STDOUT, text=True)
+        self.process = subprocess.Popen(
+            [*command, "--recipients", str(len(recipients))],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
         self.said = None
         self.reader = threading.Thread(target=self._read)
         self.reader.start()
@@ -97,13 +126,17 @@ class Load:
             with open(self.ledger_path, "rb") as file:
                 file.seek(self.read_to)
                 new = file.read()
-            whole = new[:new.rfind(b"\n") + 1]
+            whole = new[: new.rfind(b"\n") + 1]
             self.read_to += len(whole)
             self.count += whole.count(b" 250\n")
         return self.count
 
     def wait_accepted(self, count, timeout=120):
-        poll(lambda: self.accepted() >= count or self.process.poll() is not None, timeout, f"{count} accepted messages")
+        poll(
+            lambda: self.accepted() >= count or self.process.poll() is not None,
+            timeout,
+            f"{count} accepted messages",
+        )
 
     def running(self):
         return self.process.poll() is None

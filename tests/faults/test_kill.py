@@ -10,6 +10,7 @@ from faultkit import reconcile, rounds, slow
 
 from harness import poll
 
+
 def random_pause(known, load):
     """Lets a random number of further messages through: a random moment that does not depend on a clock."""
     load.wait_accepted(load.accepted() + known.randrange(1, 150), 60)

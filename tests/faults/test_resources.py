@@ -13,8 +13,10 @@ from harness.smtp import message
 
 def test_027_64_descriptors(tmp_path):
     """The accept loop does not spin, running sessions end well, service returns when clients leave."""
-    server = Server(preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
-                    config="limits { connections-per-client = 0 }")
+    server = Server(
+        preexec=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64)),
+        config="limits { connections-per-client = 0 }",
+    )
     flood = []
     try:
         server.populate()

@@ -92,12 +92,16 @@ def test_011_sync_never_works(faulty, faults):
         assert faulty.terminate() == 0
         faulty.start()
         assert attempt(faulty, 9).code == 250
-    found = poll(lambda: (now := subjects(faulty)) and len(now) >= 2 and now, 20, "the mail from before and after", 0.1)
+    found = poll(
+        lambda: (now := subjects(faulty)) and len(now) >= 2 and now, 20, "the mail from before and after", 0.1
+    )
     assert found[0] == "n0"
 
 
 @pytest.mark.rounds
-@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO], ids=errno.errorcode.get)
+@pytest.mark.parametrize(
+    "code", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO], ids=errno.errorcode.get
+)
 def test_013_016_write_fails(faulty, faults, code):
     codes = {}
     for skip in range(rounds(8)):
@@ -144,7 +148,10 @@ def small_disk(tmp_path):
     directory = tmp_path / "disk"
     directory.mkdir()
     directory.chmod(0o755)
-    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m,mode=755", "none", directory]).returncode:
+    if (
+        os.geteuid() != 0
+        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m,mode=755", "none", directory]).returncode
+    ):
         pytest.skip("no right to mount a tmpfs")
     yield directory
     subprocess.run(["umount", "-l", directory], check=True)

@@ -8,8 +8,10 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 
-HEAD = ("From: <load@load.test>\r\nTo: <load@example.test>\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\n"
-        "Subject: load {id}\r\nMessage-ID: <{id}@load.test>\r\n\r\n{id}\r\n")
+HEAD = (
+    "From: <load@load.test>\r\nTo: <load@example.test>\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\n"
+    "Subject: load {id}\r\nMessage-ID: <{id}@load.test>\r\n\r\n{id}\r\n"
+)
 
 
 @dataclass
@@ -41,14 +43,16 @@ def content(id, size):
     n = size - len(head)
     body = bytearray(ord("a") + i % 26 for i in range(n))
     for end in range(78, n - 1, 78):
-        body[end - 2:end] = b"\r\n"
-    body[n - 2:] = b"\r\n"
+        body[end - 2 : end] = b"\r\n"
+    body[n - 2 :] = b"\r\n"
     return head + bytes(body)
 
 
 def delivered(mails):
     """How often each id is in a mailbox, from `mail list --json`."""
-    return Counter(match.group(1) for mail in mails if (match := re.fullmatch(r"load (\S+)", mail["subject"] or "")))
+    return Counter(
+        match.group(1) for mail in mails if (match := re.fullmatch(r"load (\S+)", mail["subject"] or ""))
+    )
 
 
 def check(ledger, counts, unanswered):

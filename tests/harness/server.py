@@ -15,8 +15,11 @@ from . import poll, processes
 from .smtp import TIMEOUT, Smtp
 
 ROOT = Path(__file__).resolve().parents[2]
-REPORTS = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehavior|runtime error:|ThreadSanitizer|"
-                     r"assertion|check failed", re.I)
+REPORTS = re.compile(
+    r"AddressSanitizer|LeakSanitizer|UndefinedBehavior|runtime error:|ThreadSanitizer|"
+    r"assertion|check failed",
+    re.I,
+)
 GRACE = 10  # SURFACE: SIGTERM ends everything within 10 s
 
 
@@ -48,9 +51,21 @@ def free_address():
 class Server:
     """Configured at once, running after start(). Ports are always 2525 (mx) and 2587 (submission)."""
 
-    def __init__(self, *, config="", top="", domains=("example.test",),
-                 accounts=("alice@example.test", "bob@example.test"), submission=False, host=None, base=None,
-                 env=None, prefix=(), preexec=None, log_to=None):
+    def __init__(
+        self,
+        *,
+        config="",
+        top="",
+        domains=("example.test",),
+        accounts=("alice@example.test", "bob@example.test"),
+        submission=False,
+        host=None,
+        base=None,
+        env=None,
+        prefix=(),
+        preexec=None,
+        log_to=None,
+    ):
         self.host = host or free_address()
         self.port, self.submission_port = 2525, 2587
         self.base = Path(tempfile.mkdtemp(prefix="veredus-test-", dir=base))
@@ -71,11 +86,15 @@ class Server:
         """Writes the configuration anew."""
         if extra is not None:
             self.extra = extra
-        lines = [f'hostname = "mx.example.test"\ndata = "{self.data}"\n{self.top}\n',
-                 f'listen "mx" {{ protocol = smtp  address = {{"{self.host}:{self.port}"}} }}\n']
+        lines = [
+            f'hostname = "mx.example.test"\ndata = "{self.data}"\n{self.top}\n',
+            f'listen "mx" {{ protocol = smtp  address = {{"{self.host}:{self.port}"}} }}\n',
+        ]
         if self.submission:
-            lines.append(f'listen "submission" {{ protocol = submission  '
-                         f'address = {{"{self.host}:{self.submission_port}"}} }}\n')
+            lines.append(
+                f'listen "submission" {{ protocol = submission  '
+                f'address = {{"{self.host}:{self.submission_port}"}} }}\n'
+            )
         self.config_path.write_text("".join(lines) + self.extra + "\n")
 
     def populate(self):
@@ -88,13 +107,20 @@ class Server:
 
     def run(self, *arguments, **options):
         """`veredus …` with this configuration."""
-        return subprocess.run([binary(), *map(str, arguments), "-c", self.config_path], capture_output=True,
-                              env=self.env, timeout=60, **options)
+        return subprocess.run(
+            [binary(), *map(str, arguments), "-c", self.config_path],
+            capture_output=True,
+            env=self.env,
+            timeout=60,
+            **options,
+        )
 
     def command(self, *arguments, **options):
         """The same, which must succeed; its standard output."""
         done = self.run(*arguments, **options)
-        assert done.returncode == 0, f"veredus {' '.join(map(str, arguments))}: {done.returncode} {done.stderr!r}"
+        assert (
+            done.returncode == 0
+        ), f"veredus {' '.join(map(str, arguments))}: {done.returncode} {done.stderr!r}"
         return done.stdout.decode()
 
     def json(self, *arguments):
@@ -104,8 +130,12 @@ class Server:
         """The INBOX, oldest first; with count: when it holds so many, and no more."""
         mails = self.json("mail", "list", address)
         if count:
-            mails = poll(lambda: len(now := self.json("mail", "list", address)) >= count and now, timeout,
-                         f"{count} messages for {address}", 0.05)
+            mails = poll(
+                lambda: len(now := self.json("mail", "list", address)) >= count and now,
+                timeout,
+                f"{count} messages for {address}",
+                0.05,
+            )
         assert count is None or len(mails) == count, f"{len(mails)} messages for {address}, not {count}"
         return mails
 
@@ -124,9 +154,15 @@ class Server:
         else:
             log = os.fdopen(os.dup(self.log_to), "wb")
         with log:
-            self.process = subprocess.Popen([*self.prefix, binary(), "serve", "-c", self.config_path],
-                                            stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.env,
-                                            start_new_session=True, preexec_fn=self.preexec)
+            self.process = subprocess.Popen(
+                [*self.prefix, binary(), "serve", "-c", self.config_path],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=self.env,
+                start_new_session=True,
+                preexec_fn=self.preexec,
+            )
         if wait:
             self.wait_ready(timeout)
         return self
@@ -164,6 +200,7 @@ class Server:
 
     def role_pid(self, role, timeout=10, not_pid=None):
         """The process in this role; waits for it, and for another than not_pid."""
+
         def find():
             return next((pid for pid, name in self.roles().items() if name == role and pid != not_pid), None)
 

@@ -185,7 +185,7 @@ class Smtp:
                         break
                     self.buffer += part
                 if writable:
-                    sent += self.socket.send(view[sent:sent + 65536])
+                    sent += self.socket.send(view[sent : sent + 65536])
                     last = time.monotonic()
                 elif time.monotonic() - last > (stall or self.timeout):
                     break
@@ -205,5 +205,7 @@ def queued_as(reply):
 
 def message(subject="test", body="hello\r\n", sender="a@there.example", to="alice@example.test", extra=""):
     """A small message in CRLF lines."""
-    return (f"From: <{sender}>\r\nTo: <{to}>\r\nSubject: {subject}\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\n"
-            f"Message-ID: <{subject}@there.example>\r\n{extra}\r\n{body}")
+    return (
+        f"From: <{sender}>\r\nTo: <{to}>\r\nSubject: {subject}\r\nDate: Thu, 01 Jan 2026 00:00:00 +0000\r\n"
+        f"Message-ID: <{subject}@there.example>\r\n{extra}\r\n{body}"
+    )

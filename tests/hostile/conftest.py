@@ -9,12 +9,16 @@ import pytest
 from harness import poll, processes
 from harness.server import Server, sanitized
 
-MEMORY_KIB = 16 * 1024 * (8 if sanitized() else 1)  # what a row may leave behind in a process (allocators keep some)
+MEMORY_KIB = (
+    16 * 1024 * (8 if sanitized() else 1)
+)  # what a row may leave behind in a process (allocators keep some)
 
 
 def snapshot(server):
-    return {pid: (role, processes.status_kib(pid, "VmRSS"), processes.descriptors(pid))
-            for pid, role in server.roles().items()}
+    return {
+        pid: (role, processes.status_kib(pid, "VmRSS"), processes.descriptors(pid))
+        for pid, role in server.roles().items()
+    }
 
 
 def unharmed(server, before, log_start):
@@ -28,14 +32,19 @@ def unharmed(server, before, log_start):
         probe.quit()
     assert time.monotonic() - begun < 3
     for pid, (role, rss, descriptors) in before.items():
-        poll(lambda: processes.descriptors(pid) <= descriptors, 10,
-             f"descriptors of {role} back at {descriptors}, not {processes.descriptors(pid)}")
+        poll(
+            lambda: processes.descriptors(pid) <= descriptors,
+            10,
+            f"descriptors of {role} back at {descriptors}, not {processes.descriptors(pid)}",
+        )
         grown = processes.status_kib(pid, "VmRSS") - rss
         assert grown <= MEMORY_KIB, f"{role} grew by {grown} KiB"
 
 
 def hostile(**options):
-    server = Server(domains=("here.example",), accounts=("user@here.example", "other@here.example"), **options)
+    server = Server(
+        domains=("here.example",), accounts=("user@here.example", "other@here.example"), **options
+    )
     server.populate()
     return server.start()
 
@@ -67,6 +76,7 @@ def target(target_process):
 def make_target():
     """A watched server of the row's own: make_target(config=…)."""
     with contextlib.ExitStack() as stack:
+
         def make(**options):
             server = hostile(**options)
             stack.callback(server.close)

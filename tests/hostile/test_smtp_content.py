@@ -10,11 +10,24 @@ import pytest
 from harness import poll, processes
 from harness.smtp import Closed, message, queued_as
 
-SMUGGLED = (b"MAIL FROM:<ceo@there.example>\r\nRCPT TO:<user@here.example>\r\nDATA\r\nSubject: smuggled\r\n\r\n"
-            b"smuggled\r\n.\r\n")
+SMUGGLED = (
+    b"MAIL FROM:<ceo@there.example>\r\nRCPT TO:<user@here.example>\r\nDATA\r\nSubject: smuggled\r\n\r\n"
+    b"smuggled\r\n.\r\n"
+)
 DOTS = {1: b"\n.\n", 2: b"\n.\r\n", 3: b"\r\n.\n"}
-MORE_DOTS = [b"\r.\r", b"\n.\r", b"\r.\n", b"\r\n.\r", b"\r.\r\n", b"\r\r\n.\r\r\n", b"\r\n\0.\r\n", b"\r\n.\0\r\n", b"\n\n.\r\n",
-             b"\r\n.\r\r\n", b"\r\n\x20.\r\n"]
+MORE_DOTS = [
+    b"\r.\r",
+    b"\n.\r",
+    b"\r.\n",
+    b"\r\n.\r",
+    b"\r.\r\n",
+    b"\r\r\n.\r\r\n",
+    b"\r\n\0.\r\n",
+    b"\r\n.\0\r\n",
+    b"\n\n.\r\n",
+    b"\r\n.\r\r\n",
+    b"\r\n\x20.\r\n",
+]
 
 
 def smuggle(server, mailbox, end, wanted):
@@ -61,7 +74,9 @@ def test_003_family_one_message_at_most(target, mailbox, end):
 def test_007_content_before_354(target, mailbox):
     """RFC 2920 3.1: never two messages, and what comes early is no command."""
     with target.smtp() as c:
-        c.send(f"EHLO x\r\nMAIL FROM:<a@evil.example>\r\nRCPT TO:<{mailbox}>\r\nDATA\r\nSubject: x\r\n\r\n.\r\nQUIT\r\n")
+        c.send(
+            f"EHLO x\r\nMAIL FROM:<a@evil.example>\r\nRCPT TO:<{mailbox}>\r\nDATA\r\nSubject: x\r\n\r\n.\r\nQUIT\r\n"
+        )
         replies = c.replies_to_end()
         assert [str(reply.code) for reply in replies[:3]] == ["250", "250", "250"]
         assert replies[3].matches("503 5.5.0") and len(replies) == 4, list(map(str, replies))
@@ -128,8 +143,20 @@ def test_header_block_limits(target, mailbox):
         c.content(message(extra=many), ("554 5.6.0", "552 5.3.4"))
 
 
-@pytest.mark.parametrize("line", ["BDAT 18446744073709551615 LAST", "BDAT 18446744073709551616 LAST", "BDAT 4294967296", "BDAT -1",
-                                  "BDAT 1 LASTX", "BDAT", "BDAT 0x10", "BDAT 1 2", "BDAT +1"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "BDAT 18446744073709551615 LAST",
+        "BDAT 18446744073709551616 LAST",
+        "BDAT 4294967296",
+        "BDAT -1",
+        "BDAT 1 LASTX",
+        "BDAT",
+        "BDAT 0x10",
+        "BDAT 1 2",
+        "BDAT +1",
+    ],
+)
 def test_025_bdat_sizes(target, mailbox, line):
     with target.smtp() as c:
         c.hello()
@@ -191,9 +218,20 @@ def test_bdat_beyond_the_size(make_target):
     assert [mail["subject"] for mail in server.mail("user@here.example", 1)] == ["after"]
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"Subject: no body\r\n", b"\r\nno header\r\n", b"From x Thu Jan 1\r\nSubject: y\r\n\r\nz\r\n",
-    b">From x Thu Jan 1\r\nSubject: y\r\n\r\nz\r\n", b"no header at all\r\n", b"\r\n", b"\r\n\r\n"], ids=repr)
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"Subject: no body\r\n",
+        b"\r\nno header\r\n",
+        b"From x Thu Jan 1\r\nSubject: y\r\n\r\nz\r\n",
+        b">From x Thu Jan 1\r\nSubject: y\r\n\r\nz\r\n",
+        b"no header at all\r\n",
+        b"\r\n",
+        b"\r\n\r\n",
+    ],
+    ids=repr,
+)
 def test_049_odd_messages(target, mailbox, content):
     with target.smtp() as c:
         c.hello()
@@ -201,7 +239,7 @@ def test_049_odd_messages(target, mailbox, content):
     (mail,) = target.mail(mailbox, 1)
     raw = target.raw(mailbox)
     assert raw.endswith(content) and mail["size"] == len(raw)
-    prefix = raw[:len(raw) - len(content)]
+    prefix = raw[: len(raw) - len(content)]
     assert prefix.startswith(b"Return-Path: <a@evil.example>\r\n") and prefix.endswith(b"\r\n")
 
 

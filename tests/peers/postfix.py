@@ -75,8 +75,12 @@ def namespace():
 
 
 def environment():
-    return {"PATH": f"{COMMANDS}:/usr/sbin:/usr/bin:/sbin:/bin", "LD_LIBRARY_PATH": str(LIBRARIES),
-            "TZ": "UTC", "LANG": "C"}
+    return {
+        "PATH": f"{COMMANDS}:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LD_LIBRARY_PATH": str(LIBRARIES),
+        "TZ": "UTC",
+        "LANG": "C",
+    }
 
 
 class Postfix:
@@ -100,24 +104,36 @@ class Postfix:
         self.base.chmod(0o755)
         values = {
             "compatibility_level": "3.6",
-            "queue_directory": queue, "data_directory": data,
-            "daemon_directory": DAEMONS, "command_directory": COMMANDS,
-            "meta_directory": HOME / "usr/share/postfix", "shlib_directory": LIBRARIES,
-            "mail_owner": OWNER, "setgid_group": GROUP,
+            "queue_directory": queue,
+            "data_directory": data,
+            "daemon_directory": DAEMONS,
+            "command_directory": COMMANDS,
+            "meta_directory": HOME / "usr/share/postfix",
+            "shlib_directory": LIBRARIES,
+            "mail_owner": OWNER,
+            "setgid_group": GROUP,
             "default_privs": "nobody",
             "import_environment": "MAIL_CONFIG MAIL_DEBUG TZ LANG LD_LIBRARY_PATH",
-            "myhostname": "postfix.test", "mydestination": "", "mynetworks": "127.0.0.0/8",
-            "inet_interfaces": "all", "inet_protocols": "ipv4", "smtp_bind_address": self.host,
-            "alias_maps": "", "alias_database": "", "local_recipient_maps": "",
-            "smtpd_peername_lookup": "no", "smtp_tls_security_level": "none",
+            "myhostname": "postfix.test",
+            "mydestination": "",
+            "mynetworks": "127.0.0.0/8",
+            "inet_interfaces": "all",
+            "inet_protocols": "ipv4",
+            "smtp_bind_address": self.host,
+            "alias_maps": "",
+            "alias_database": "",
+            "local_recipient_maps": "",
+            "smtpd_peername_lookup": "no",
+            "smtp_tls_security_level": "none",
             "default_database_type": "texthash",
         }
         if log:
             values |= {"maillog_file": self.log, "maillog_file_prefixes": self.base}
         values |= settings
         (config / "main.cf").write_text("".join(f"{k} = {v}\n" for k, v in values.items()))
-        (config / "master.cf").write_text(MASTER_CF.format(
-            smtp=f"{self.host}:{self.port}", smtpd_processes=processes))
+        (config / "master.cf").write_text(
+            MASTER_CF.format(smtp=f"{self.host}:{self.port}", smtpd_processes=processes)
+        )
         owner, group = pwd.getpwnam(OWNER).pw_uid, grp.getgrnam(GROUP).gr_gid
         for name in MINE:
             self._own(queue / name, owner, -1, 0o700)
@@ -132,8 +148,9 @@ class Postfix:
         if os.geteuid() == 0:
             os.chown(path, uid, gid)
         else:
-            subprocess.run(self.prefix + ["chown", f"{uid}" + (f":{gid}" if gid >= 0 else ""), path],
-                           check=True)
+            subprocess.run(
+                self.prefix + ["chown", f"{uid}" + (f":{gid}" if gid >= 0 else ""), path], check=True
+            )
 
     def __enter__(self):
         return self.start()
@@ -145,8 +162,12 @@ class Postfix:
         # master -d stays in the foreground; the own session lets stop() take all of its daemons along.
         self.process = subprocess.Popen(
             self.prefix + [str(DAEMONS / "master"), "-d", "-c", str(self.base / "etc")],
-            env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE, start_new_session=True)
+            env=environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
         deadline = time.monotonic() + timeout
         while True:
             try:
@@ -181,12 +202,21 @@ class Postfix:
         """One of Postfix's commands (postqueue, postcat …) on this instance."""
         return subprocess.run(
             self.prefix + [str(COMMANDS / command), "-c", str(self.base / "etc"), *arguments],
-            env=environment(), capture_output=True, text=True, timeout=60, **options)
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+            **options,
+        )
 
     def queued(self):
         """Messages in the queue, whatever their state."""
-        return sum(1 for name in ("incoming", "active", "deferred", "hold")
-                   for path in (self.base / "queue" / name).rglob("*") if path.is_file())
+        return sum(
+            1
+            for name in ("incoming", "active", "deferred", "hold")
+            for path in (self.base / "queue" / name).rglob("*")
+            if path.is_file()
+        )
 
     def stop(self):
         if self.process:

@@ -17,8 +17,12 @@ def relay(server):
     why = postfix.missing()
     if why:
         pytest.skip(why)
-    with postfix.Postfix(free_address(), 2525, relayhost=f"[{server.host}]:{server.port}",
-                         smtpd_relay_restrictions="permit_mynetworks,reject") as running:
+    with postfix.Postfix(
+        free_address(),
+        2525,
+        relayhost=f"[{server.host}]:{server.port}",
+        smtpd_relay_restrictions="permit_mynetworks,reject",
+    ) as running:
         yield running
 
 
@@ -55,7 +59,9 @@ def test_eight_bit_and_utf8(server, relay):
     server.command("account", "add", "jürgen@example.test", "--password", "x y z 1 2 3")
     content = message("Üben", sender="süß@there.example", to="jürgen@example.test", body="Grüße\r\n").encode()
     with smtplib.SMTP(relay.host, relay.port) as client:
-        client.sendmail("süß@there.example", ["jürgen@example.test"], content, mail_options=["SMTPUTF8", "BODY=8BITMIME"])
+        client.sendmail(
+            "süß@there.example", ["jürgen@example.test"], content, mail_options=["SMTPUTF8", "BODY=8BITMIME"]
+        )
     drained(relay)
     assert server.mail("jürgen@example.test", 1)[0]["subject"] == "Üben"
     assert "Grüße".encode() in server.raw("jürgen@example.test")
