@@ -12,7 +12,7 @@ PYTEST       := /usr/bin/python3 -m pytest
 build:
 	@tools/install-deps build
 	@test -e build/build.ninja || CC=gcc meson setup build
-	@ninja -C build
+	@ninja -C build veredus
 
 # The demonstration; on a terminal the server stays until Ctrl-C.
 run: build
@@ -59,7 +59,8 @@ check-style:
 
 install: build
 	@meson configure build -Dprefix=$(PREFIX)
-	@meson install -C build
+	@ninja -C build veredus packaging/veredus.conf.5 packaging/veredus.conf.sample
+	@meson install -C build --no-rebuild
 
 # docs/rfc-status.md from the references in the code.
 rfc-status:
