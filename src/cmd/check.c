@@ -5,6 +5,8 @@
 #include "ipc/config.h"
 
 #include "cmd/cmd.h"
+#include "cmd/print.h"
+#include "master/config_file.h"
 #include "master/master.h"
 
 enum {
@@ -26,6 +28,35 @@ static int print_generated(void (*make)(struct buf *out))
     return status;
 }
 
+/* An array of lines; empty where all is well. */
+static void print_problems(struct str rest)
+{
+    json_t *list = json_array();
+    struct str line;
+
+    while (rest.n) {
+        str_cut(&rest, '\n', &line);
+        json_array_append_new(list, json_stringn(line.p, line.n));
+    }
+    print_json(list);
+    json_decref(list);
+}
+
+static int check_json(const struct cmd *c)
+{
+    struct config *config;
+    struct buf problems;
+    int status;
+
+    buf_init(&problems, TEXT_MAX);
+    config = config_file_read(c->config_path, &problems);
+    print_problems(config ? STR_NONE : buf_str(&problems));
+    status = config ? EXIT_DONE : EXIT_FAILED;
+    config_free(config);
+    buf_done(&problems);
+    return status;
+}
+
 int cmd_check(struct cmd *c)
 {
     struct config *config;
@@ -34,14 +65,13 @@ int cmd_check(struct cmd *c)
         return print_generated(config_sample);
     if (cmd_has(c, "manual"))
         return print_generated(config_manual);
+    if (c->json)
+        return check_json(c);
     config = cmd_config(c);
     if (!config)
         return EXIT_FAILED;
     config_free(config);
-    if (!c->json)
-        printf("%s: no problems\n", c->config_path);
-    else
-        puts("[]");
+    printf("%s: no problems\n", c->config_path);
     return EXIT_DONE;
 }
 

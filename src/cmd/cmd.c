@@ -11,25 +11,32 @@
 
 #include "ipc/config.h"
 
+#include "master/config_file.h"
+
 enum {
-    CONFIG_MAX = 1 << 20,
-    PROBLEMS_ARENA = 8 << 20,
+    PROBLEMS_MAX = 1 << 20,
     READ_STEP = 65536,
 };
+
+static void print_line(const char *before, struct str text)
+{
+    struct buf line;
+
+    buf_init(&line, PROBLEMS_MAX);
+    escape_put(&line, text, ESCAPE_TERMINAL);
+    fprintf(stderr, "%s%.*s\n", before, STR_ARG(buf_str(&line)));
+    buf_done(&line);
+}
 
 int cmd_fail(const char *format, ...)
 {
     char text[1024];
-    struct buf line;
     va_list args;
 
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
-    buf_init(&line, 8192);
-    escape_put(&line, str_c(text), ESCAPE_TERMINAL);
-    fprintf(stderr, "veredus: %.*s\n", STR_ARG(buf_str(&line)));
-    buf_done(&line);
+    print_line("veredus: ", str_c(text));
     return EXIT_FAILED;
 }
 
@@ -72,36 +79,19 @@ int cmd_read_file(const char *path, size_t max, struct buf *out, struct err *e)
     return result;
 }
 
-static void print_problems(const char *path, const struct config_problems *problems)
-{
-    for (uint32_t i = 0; i < problems->count; i++) {
-        const struct config_problem *p = &problems->v[i];
-        struct buf line;
-        buf_init(&line, 4096);
-        escape_put(&line, p->text, ESCAPE_TERMINAL);
-        if (p->line)
-            fprintf(stderr, "%s:%u: %.*s\n", path, p->line, STR_ARG(buf_str(&line)));
-        else
-            fprintf(stderr, "%s: %.*s\n", path, STR_ARG(buf_str(&line)));
-        buf_done(&line);
-    }
-}
-
 struct config *cmd_config(const struct cmd *c)
 {
-    struct config_problems problems = {0};
-    struct config *config = NULL;
-    struct arena arena;
-    struct buf text;
-    struct err e;
+    struct config *config;
+    struct buf problems;
+    struct str rest, line;
 
-    buf_init(&text, CONFIG_MAX + READ_STEP);
-    arena_init(&arena, PROBLEMS_ARENA);
-    if (cmd_read_file(c->config_path, CONFIG_MAX, &text, &e) < 0)
-        cmd_fail_err(&e);
-    else if (!(config = config_parse(buf_str(&text), &arena, &problems)))
-        print_problems(c->config_path, &problems);
-    arena_done(&arena);
-    buf_done(&text);
+    buf_init(&problems, PROBLEMS_MAX);
+    config = config_file_read(c->config_path, &problems);
+    rest = buf_str(&problems);
+    while (!config && rest.n) {
+        str_cut(&rest, '\n', &line);
+        print_line("", line);
+    }
+    buf_done(&problems);
     return config;
 }

@@ -5,7 +5,6 @@
 #include "base/buf.h"
 #include "base/escape.h"
 
-#include "mail/charset.h"
 #include "mail/header.h"
 #include "mail/mime.h"
 #include "mail/rfc2047.h"
@@ -76,36 +75,14 @@ static bool is_shown(const struct mime_part *part)
 
 static void put_text(struct str raw, const struct mime_part *part, struct buf *out)
 {
-    static const struct mime_value none;
-    const struct mime_value *type = part->fields ? &part->fields->type : &none;
-    struct str charset = STR_NONE;
+    struct text_form form = {
+        .encoding = (enum mime_encoding)part->encoding,
+        .html = mime_is(part, STR("text"), STR("html")),
+    };
 
-    mime_param_find(type, STR("charset"), &charset);
-    text_extract(part_octets(raw, part), (enum mime_encoding)part->encoding, charset,
-        mime_is(part, STR("text"), STR("html")), TEXT_OUT_MAX, out);
-}
-
-/* Line ends stay, everything else that could move a cursor does not. */
-static void print_text(struct str text)
-{
-    struct buf clean;
-    struct str line;
-
-    buf_init(&clean, TEXT_OUT_MAX);
-    while (text.n) {
-        str_cut(&text, '\n', &line);
-        if (line.n && line.p[line.n - 1] == '\r')
-            line.n--;
-        buf_clear(&clean);
-        for (struct str head; line.n;) { /* tabs are harmless */
-            bool tab = str_cut(&line, '\t', &head);
-            escape_put(&clean, head, ESCAPE_TERMINAL);
-            if (tab)
-                buf_put_c(&clean, '\t');
-        }
-        printf("%.*s\n", STR_ARG(buf_str(&clean)));
-    }
-    buf_done(&clean);
+    if (part->fields)
+        mime_param_find(&part->fields->type, STR("charset"), &form.charset);
+    text_extract(&form, part_octets(raw, part), TEXT_OUT_MAX, out);
 }
 
 static void file_name(const struct mime_part *part, struct buf *name)
@@ -179,7 +156,7 @@ int show_text(struct str raw)
         if (is_shown(part)) {
             buf_clear(&text);
             put_text(raw, part, &text);
-            print_text(buf_str(&text));
+            fwrite(buf_str(&text).p, 1, buf_len(&text), stdout);
         } else if (is_attachment(part)) {
             print_attachment(raw, part);
         }

@@ -124,7 +124,7 @@ static void on_rcpt(struct intake *in, struct channel_call from, struct str payl
             resolve_one(in->core, &ask, ask.address[i], &answer);
             ic_rcpt_answer_encode(&answer, &reply);
         }
-    channel_reply(from, buf_str(&reply));
+    channel_reply(from, buf_ok(&reply) ? buf_str(&reply) : STR(""));
     buf_done(&reply);
 }
 

@@ -96,6 +96,8 @@ int message_seal(struct message *m, struct spool_large *large, struct err *e)
     m->envelope.client = m->commit.client;
     m->envelope.helo = m->commit.helo;
     m->envelope.protocol = m->commit.protocol;
+    m->envelope.cut = m->commit.cut;
+    m->envelope.cuts = m->commit.cuts;
     envelope_encode(&m->envelope, &m->stored);
     if (!buf_ok(&m->stored)) {
         spool_large_abort(&large);
