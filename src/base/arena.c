@@ -33,8 +33,10 @@ static int arena_add_block(struct arena *a, size_t least)
     if (size < least)
         size = least;
     block = mem_alloc(sizeof *block + size);
-    if (!block)
+    if (!block) {
+        a->no_memory = true;
         return -1;
+    }
     block->next = NULL;
     block->size = size;
     if (a->last)

@@ -14,6 +14,7 @@ struct arena {
     struct arena_block *first, *last;
     char *free, *free_end; /* the rest of the last block */
     size_t used, max;      /* octets handed out, and the ceiling */
+    bool no_memory;        /* NULL was once returned for want of memory, not for the ceiling */
 };
 
 static inline void arena_init(struct arena *a, size_t max)

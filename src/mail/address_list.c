@@ -277,6 +277,7 @@ void address_put_name(const struct address *a, struct buf *out)
     buf_init(&text, a->name.n);
     lex_put_unescaped(a->name, &text);
     buf_put(out, str_trim(buf_str(&text)));
+    out->bad |= !buf_ok(&text);
     buf_done(&text);
 }
 

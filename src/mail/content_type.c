@@ -57,6 +57,7 @@ static bool keep(struct arena *a, struct str raw, bool quoted, struct str *value
                     buf_put_c(&text, raw.p[i] ? raw.p[i] : ' ');
         raw = buf_str(&text);
     }
+    a->no_memory |= !buf_ok(&text);
     bool ok = buf_ok(&text) && arena_dup(a, raw, value);
     buf_done(&text);
     return ok;

@@ -7,9 +7,7 @@
 #include "mail/transfer.h"
 
 enum {
-    ENVELOPE_MAX = 256 << 10, /* encoded; a longer one is left out */
-    KEYS_MAX = 128 << 10,
-    HTML_OUT = 2 * DIGEST_WINDOW
+    KEYS_MAX = 128 << 10
 };
 
 static bool is_attachment(const struct mime_part *part)
@@ -52,6 +50,7 @@ static void take_window(struct digest_builder *b, size_t end)
     buf_consume(&b->window, end);
     if (!mime_is(b->text_part, STR("text"), STR("html"))) {
         preview_feed(&b->preview, buf_str(&utf8));
+        b->failed |= !buf_ok(&utf8);
         buf_done(&utf8);
         return;
     }
@@ -60,6 +59,7 @@ static void take_window(struct digest_builder *b, size_t end)
     html_text_feed(b->html, buf_str(&utf8), &own, &quoted);
     preview_feed(&b->preview, buf_str(&own));
     preview_feed_quoted(&b->preview, buf_str(&quoted));
+    b->failed |= !buf_ok(&utf8) || !buf_ok(&own) || !buf_ok(&quoted);
     buf_done(&utf8);
     buf_done(&own);
     buf_done(&quoted);
@@ -106,19 +106,20 @@ static void end_text(struct digest_builder *b)
 
 /* ---- what the parser tells */
 
+/* NULL at the ceiling: a digest without this envelope is still one. */
 static struct str *keep(struct digest_builder *b, const struct buf *encoded)
 {
     struct str *kept = ARENA_NEW(&b->arena, struct str);
-    if (!kept || !buf_ok(encoded) || !arena_dup(&b->arena, buf_str(encoded), kept))
-        return NULL;
-    return kept;
+    bool ok = kept && arena_dup(&b->arena, buf_str(encoded), kept);
+    b->failed |= !buf_ok(encoded) || b->arena.no_memory;
+    return ok ? kept : NULL;
 }
 
 static void take_envelope(struct digest_builder *b, struct mime_part *part, struct str block)
 {
     struct buf out, sort, thread;
     bool root = part->parent == NULL;
-    buf_init(&out, ENVELOPE_MAX);
+    buf_init(&out, DIGEST_MAX); /* the arena says whether it is kept */
     buf_init(&sort, KEYS_MAX);
     buf_init(&thread, KEYS_MAX);
     dig_put_envelope(block, &out, root ? &sort : NULL, root ? &thread : NULL, &b->scratch);
@@ -197,6 +198,7 @@ static void put_params(struct buf *out, const struct mime_value *v)
         dig_put_slice(&params, v->params[i].value);
     }
     dig_put_slice(out, buf_str(&params));
+    out->bad |= !buf_ok(&params);
     buf_done(&params);
 }
 
@@ -205,6 +207,7 @@ static void put_file_name(struct buf *out, const struct mime_fields *f, struct b
     buf_clear(scratch);
     if (f)
         rfc2231_file_name(&f->disposition, &f->type, scratch);
+    out->bad |= !buf_ok(scratch);
     dig_put_slice(out, buf_str(scratch));
 }
 
@@ -254,7 +257,7 @@ int digest_finish(struct digest_builder *b, struct buf *out, struct err *e)
     buf_init(&parts, DIGEST_MAX);
     for (struct mime_part *part = root; part; part = mime_next(part))
         put_part(&parts, part, &b->scratch);
-    bool ok = buf_ok(&parts) && buf_ok(&b->scratch);
+    bool ok = buf_ok(&parts);
     dig_put_slice(out, buf_str(&parts));
     buf_done(&parts);
     dig_put_slice(out, b->sort);

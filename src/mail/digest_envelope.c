@@ -70,11 +70,18 @@ static void note_field(struct found *f, const struct header_field *field)
         first_of(&f->references, v);
 }
 
+/* scratch has room for whatever a header block holds: if it is bad there was no memory. */
+static void put_scratch(struct buf *out, const struct buf *scratch)
+{
+    out->bad |= !buf_ok(scratch);
+    dig_put_slice(out, buf_str(scratch));
+}
+
 static void put_text(struct buf *out, struct str value, struct buf *scratch)
 {
     buf_clear(scratch);
     header_put_unfolded(str_head(value, DIGEST_TEXT_MAX), scratch);
-    dig_put_slice(out, buf_str(scratch));
+    put_scratch(out, scratch);
 }
 
 static void put_address(struct buf *out, const struct address *a, struct buf *scratch)
@@ -85,6 +92,7 @@ static void put_address(struct buf *out, const struct address *a, struct buf *sc
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         buf_clear(scratch);
         parts[i](a, scratch);
+        out->bad |= !buf_ok(scratch);
         dig_put_slice(out, str_head(buf_str(scratch), DIGEST_TEXT_MAX));
     }
 }
@@ -128,6 +136,7 @@ static void put_local_key(
     buf_clear(scratch);
     if (first_mailbox(f, list, &a))
         address_put_local(&a, scratch);
+    out->bad |= !buf_ok(scratch);
     dig_put_slice(out, utf8_head(buf_str(scratch), DIGEST_KEY_MAX));
 }
 
@@ -150,6 +159,7 @@ static void put_display_key(
             rfc2047_decode(buf_str(scratch), DIGEST_KEY_MAX, &name);
         }
     }
+    out->bad |= !buf_ok(&name) || !buf_ok(scratch);
     dig_put_slice(out, buf_str(&name));
     buf_done(&name);
 }
@@ -163,7 +173,7 @@ static void put_sort(struct buf *out, const struct found *f, struct buf *scratch
     dig_put_number(out, (unsigned)has_date | (unsigned)reply << 1);
     dig_put_signed(out, date.ms);
     dig_put_signed(out, date.zone_min);
-    dig_put_slice(out, buf_str(scratch));
+    put_scratch(out, scratch);
     put_local_key(out, f, FROM, scratch);
     put_local_key(out, f, TO, scratch);
     put_local_key(out, f, CC, scratch);
@@ -186,10 +196,10 @@ static void put_thread(struct buf *out, const struct found *f, struct buf *scrat
     struct buf ids;
     buf_clear(scratch);
     message_id_parse(f->message_id, scratch);
-    dig_put_slice(out, buf_str(scratch));
+    put_scratch(out, scratch);
     buf_clear(scratch);
     message_id_next(&reply, scratch);
-    dig_put_slice(out, buf_str(scratch));
+    put_scratch(out, scratch);
     unsigned count = count_ids(references, scratch), max = DIGEST_REFERENCES_MAX;
     if (count == 0) {
         references = f->in_reply_to;
@@ -201,6 +211,7 @@ static void put_thread(struct buf *out, const struct found *f, struct buf *scrat
          buf_clear(scratch))
         if (n++ >= skip)
             dig_put_slice(&ids, buf_str(scratch));
+    out->bad |= !buf_ok(&ids) || !buf_ok(scratch);
     dig_put_slice(out, buf_str(&ids));
     buf_done(&ids);
 }

@@ -115,6 +115,17 @@ static void end_tag(struct html_text *h, struct buf *out)
     }
 }
 
+static void text_char(struct html_text *h, char c, struct buf *out)
+{
+    h->count = 0;
+    if (c == '<')
+        h->state = TAG_OPEN;
+    else if (c == '&')
+        h->state = ENTITY;
+    else
+        buf_put_c(out, c);
+}
+
 /* Within "<...": its name, its attributes. */
 static void tag_char(struct html_text *h, char c, struct buf *out)
 {
@@ -130,7 +141,7 @@ static void tag_char(struct html_text *h, char c, struct buf *out)
         } else { /* no tag: the text "<" */
             h->state = TEXT;
             buf_put_c(out, '<');
-            buf_put_c(out, c);
+            text_char(h, c, out);
         }
     } else if (c == '>') {
         end_tag(h, out);
@@ -197,17 +208,6 @@ static void hidden_char(struct html_text *h, char c)
     } else {
         h->state = c == '<' ? HIDDEN_OPEN : HIDDEN;
     }
-}
-
-static void text_char(struct html_text *h, char c, struct buf *out)
-{
-    h->count = 0;
-    if (c == '<')
-        h->state = TAG_OPEN;
-    else if (c == '&')
-        h->state = ENTITY;
-    else
-        buf_put_c(out, c);
 }
 
 static void entity_char(struct html_text *h, char c, struct buf *out)

@@ -36,20 +36,13 @@ static size_t head_max(const struct mime_parser *p)
     return boundary > HEADER_NAME_MAX + 2 ? boundary : HEADER_NAME_MAX + 2;
 }
 
-static bool out_of_memory(struct mime_parser *p, size_t wanted)
-{
-    if (p->arena.max - p->arena.used >= wanted)
-        p->failed = true; /* not the ceiling: there is no memory */
-    return p->failed;
-}
-
 /* ---- parts */
 
 static struct mime_part *add_part(struct mime_parser *p, struct mime_part *parent, uint64_t start)
 {
     struct mime_part *part = ARENA_NEW(&p->arena, struct mime_part);
     if (!part) {
-        out_of_memory(p, sizeof *part);
+        p->failed |= p->arena.no_memory;
         p->stopped = true;
         return NULL;
     }
@@ -129,6 +122,7 @@ static void end_header(struct mime_parser *p, uint64_t at)
     part->body_start = part->body_end = at;
     part->body_lines = p->lines;
     part->fields = mime_fields_parse(&p->arena, block, p->limits.params);
+    p->failed |= p->arena.no_memory;
     if (part->fields)
         part->encoding = (uint8_t)mime_encoding_parse(part->fields->encoding, &token);
     p->state = IN_BODY;

@@ -11,6 +11,7 @@ static void keep(struct arena *a, struct str value, struct str *kept)
     header_put_unfolded(value, &text);
     if (!arena_dup(a, buf_str(&text), kept))
         *kept = STR_NONE;
+    a->no_memory |= !buf_ok(&text);
     buf_done(&text);
 }
 
@@ -75,7 +76,15 @@ const struct mime_fields *mime_fields_parse(struct arena *a, struct str block, u
     return out;
 }
 
-/* Nothing but white space, as transports may add (RFC 2046 5.1.1 transport-padding). */
+/* What may stand behind a boundary: nothing, white space (RFC 2046 5.1.1 transport-padding) and
+ * what follows it, or something that no boundary has. Where more of bchars follows it is another
+ * boundary, that of a part which is not looked into, or text. */
+static bool is_rest(struct str s)
+{
+    static const char bchars[] = "'()+_,-./:=?";
+    return s.n == 0 || !(ascii_alnum(s.p[0]) || memchr(bchars, s.p[0], sizeof bchars - 1));
+}
+
 static bool is_padding(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -99,7 +108,9 @@ enum mime_line mime_match(
         if (!better || boundary.n > head.n || memcmp(boundary.p, head.p, boundary.n) != 0)
             continue;
         struct str rest = str_from(head, boundary.n);
-        bool close = str_starts(rest, STR("--"));
+        bool close = str_starts(rest, STR("--")) && is_rest(str_from(rest, 2));
+        if (!close && !is_rest(rest))
+            continue;
         longest = boundary.n;
         line = close ? MIME_CLOSE : MIME_DELIMITER;
         *which = i;

@@ -21,6 +21,7 @@ struct decoder {
     struct buf octets;  /* of words that are adjacent and of one charset */
     struct str charset; /* theirs */
     struct buf scratch;
+    bool failed; /* there was no memory */
 };
 
 void rfc2047_put_printable(struct str utf8, struct buf *out)
@@ -43,7 +44,7 @@ static void put_converted(struct decoder *d, struct str charset, struct str octe
         return;
     buf_clear(&d->scratch);
     d->scratch.max = d->left;
-    charset_to_utf8(charset, octets, d->left, &d->scratch);
+    d->failed |= charset_to_utf8(charset, octets, d->left, &d->scratch) < 0;
     d->left -= buf_len(&d->scratch);
     rfc2047_put_printable(buf_str(&d->scratch), d->out);
 }
@@ -51,20 +52,24 @@ static void put_converted(struct decoder *d, struct str charset, struct str octe
 static void flush_words(struct decoder *d)
 {
     put_converted(d, d->charset, buf_str(&d->octets));
+    d->failed |= !buf_ok(&d->octets);
     buf_clear(&d->octets);
 }
 
-/* Text that is in no word: unfolded (RFC 5322 2.2.3). */
+/* Text that is in no word: a fold, with the white space around it, is one space to people. */
 static void put_plain(struct decoder *d, struct str text)
 {
     while (text.n > 0) {
-        size_t n = 0;
+        size_t n = 0, end;
         while (n < text.n && text.p[n] != '\r' && text.p[n] != '\n')
             n++;
-        put_converted(d, STR_NONE, str_head(text, n));
-        while (n < text.n && (text.p[n] == '\r' || text.p[n] == '\n'))
-            n++;
-        text = str_from(text, n);
+        for (end = n; n < text.n && end > 0 && mail_is(text.p[end - 1], CHAR_WSP);)
+            end--;
+        put_converted(d, STR_NONE, str_head(text, end));
+        if (n == text.n)
+            return;
+        put_converted(d, STR_NONE, STR(" "));
+        text = str_trim_left(str_from(text, n));
     }
 }
 
@@ -177,8 +182,9 @@ int rfc2047_decode(struct str value, size_t max, struct buf *out)
         put_plain(&d, value);
     else
         decode_all(&d, value);
-    bool ok = buf_ok(&d.octets) && buf_ok(&d.scratch) && buf_ok(out);
+    bool ok = !d.failed && buf_ok(out);
     buf_done(&d.octets);
     buf_done(&d.scratch);
+    out->bad |= !ok;
     return ok ? 0 : -1;
 }

@@ -10,7 +10,8 @@
 
 #include "base/buf.h"
 
-/* Appends at most max octets (cut between characters), unfolded. -1 where out has no room. */
+/* Appends at most max octets (cut between characters); a fold becomes one space. -1 where out has
+ * no room. */
 int rfc2047_decode(struct str value, size_t max, struct buf *out);
 
 enum rfc2047_place {

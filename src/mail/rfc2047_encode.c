@@ -81,7 +81,8 @@ static size_t word_octets(struct str s, bool base64, size_t room)
 
 static void put_words(struct str s, size_t column, struct buf *out)
 {
-    bool base64 = base64_encoded_size(s.n) < q_size(s);
+    /* quoted-printable can be read by people, so it may be half as long again */
+    bool base64 = 3 * base64_encoded_size(s.n) < 2 * q_size(s);
     size_t room =
         column + WORD_OVERHEAD + LEAST_ON_LINE <= LINE ? LINE - column - WORD_OVERHEAD : 0;
     if (room > WORD_TEXT)

@@ -85,6 +85,7 @@ static void put_text(struct str charset, struct str octets, struct buf *out)
     buf_init(&text, RFC2231_VALUE_MAX);
     charset_to_utf8(charset, octets, RFC2231_VALUE_MAX, &text);
     rfc2047_put_printable(buf_str(&text), out);
+    out->bad |= !buf_ok(&text);
     buf_done(&text);
 }
 
@@ -108,8 +109,15 @@ bool rfc2231_decode(const struct mime_value *v, struct str name, struct buf *out
     } else {
         found = false;
     }
+    out->bad |= !buf_ok(&octets);
     buf_done(&octets);
     return found;
+}
+
+static bool decode_name(const struct mime_value *v, struct str param, struct buf *name)
+{
+    buf_clear(name);
+    return v && rfc2231_decode(v, param, name) && !str_empty(str_trim(buf_str(name)));
 }
 
 bool rfc2231_file_name(
@@ -117,15 +125,11 @@ bool rfc2231_file_name(
 {
     struct buf name;
     buf_init(&name, RFC2231_VALUE_MAX);
-    bool found = disposition && rfc2231_decode(disposition, STR("filename"), &name) &&
-                 !str_empty(str_trim(buf_str(&name)));
-    if (!found) {
-        buf_clear(&name);
-        found = type && rfc2231_decode(type, STR("name"), &name) &&
-                !str_empty(str_trim(buf_str(&name)));
-    }
+    bool found = decode_name(disposition, STR("filename"), &name) ||
+                 (buf_ok(&name) && decode_name(type, STR("name"), &name));
     if (found)
         buf_put(out, str_trim(buf_str(&name)));
+    out->bad |= !buf_ok(&name);
     buf_done(&name);
     return found;
 }

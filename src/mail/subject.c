@@ -100,6 +100,7 @@ void subject_base(struct str field, struct buf *out, bool *reply)
         *reply = true;
     }
     buf_put(out, s);
+    out->bad |= !buf_ok(&decoded) || !buf_ok(&text);
     buf_done(&decoded);
     buf_done(&text);
 }

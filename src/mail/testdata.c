@@ -140,6 +140,40 @@ bool testdata_crlf(struct str in, struct buf *out)
     return buf_ok(out);
 }
 
+bool testdata_is(const json_t *value, struct str got)
+{
+    struct buf wanted;
+    bool same = testdata_string(value, &wanted) && str_eq(buf_str(&wanted), got);
+    buf_done(&wanted);
+    return same;
+}
+
+bool testdata_table(
+    const char *name, bool (*agrees)(const json_t *row, struct buf *got), unsigned least_percent)
+{
+    json_t *cases = testdata_cases(name), *row;
+    size_t i;
+    unsigned agree = 0, of = 0;
+    json_array_foreach(cases, i, row)
+    {
+        struct buf got;
+        buf_init(&got, FILE_MAX);
+        bool ok = agrees(row, &got);
+        agree += ok;
+        of++;
+        if (!ok) {
+            char *text = json_dumps(row, JSON_COMPACT | JSON_ENCODE_ANY);
+            printf("  differs: %.400s\n      got: %.*s\n", text, STR_ARG(buf_str(&got)));
+            free(text);
+        }
+        buf_done(&got);
+    }
+    json_decref(cases);
+    if (of > 0)
+        testdata_report(name, agree, of);
+    return agree * 100 >= of * least_percent;
+}
+
 void testdata_report(const char *name, unsigned agree, unsigned of)
 {
     printf("conformance %s: %u of %u agree\n", name, agree, of);

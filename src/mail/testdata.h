@@ -28,5 +28,13 @@ void testdata_each(const char *folder, const char *suffix,
 /* Every LF that is alone becomes CRLF: content as SMTP brings it. */
 bool testdata_crlf(struct str in, struct buf *out);
 
+/* Asks agrees() for each case of the table, names those that differ and reports the count. True if
+ * at least that many of a hundred agree, or if the table is absent. */
+bool testdata_table(
+    const char *name, bool (*agrees)(const json_t *row, struct buf *got), unsigned least_percent);
+
+/* Is this string of the table what has been got? */
+bool testdata_is(const json_t *value, struct str got);
+
 /* "name: 12 of 13 agree" on standard output. */
 void testdata_report(const char *name, unsigned agree, unsigned of);
