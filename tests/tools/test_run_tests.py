@@ -48,11 +48,13 @@ FAILED = "[  PASSED  ] 2 test(s).\n[  FAILED  ] 1 test(s), listed below:\n[  FAI
 
 def test_all_is_well(tmp_path):
     root = tree(tmp_path)
-    (root / "testlog.json").write_text(unit("OK", PASSED) + unit("OK", PASSED))
+    data = "conformance mime/a.json: 3 of 4 agree\nconformance b.json: skipped, not there\n"
+    (root / "testlog.json").write_text(unit("OK", PASSED) + unit("OK", data + PASSED))
     (root / "tests" / "test_a.py").write_text("import pytest\ndef test_a():\n    pass\ndef test_b():\n    pytest.skip('no')\n")
     status, lines = run(root)
     # two programs of three cases, five checks, one case of pytest
-    assert (status, lines[-1]) == (0, "12 passed, 0 failed, 1 skipped")
+    assert (status, lines[-1]) == (0, "12 passed, 0 failed, 2 skipped")
+    assert "conformance mime/a.json: 3 of 4 agree" in lines
 
 
 def test_failures_are_counted(tmp_path):
