@@ -127,8 +127,7 @@ uint16_t net_port(const struct net_address *a)
 
 static const uint8_t mapped[12] = {[10] = 0xff, [11] = 0xff};
 
-/* The 16 octets of an IP address, a v4 one mapped. False for others. */
-static bool ip_octets(const struct net_address *a, uint8_t octets[16])
+bool net_octets(const struct net_address *a, uint8_t octets[16])
 {
     if (a->any.sa_family == AF_INET6) {
         memcpy(octets, a->in6.sin6_addr.s6_addr, 16);
@@ -172,7 +171,7 @@ int net_block_parse(struct str text, struct net_block *b, struct err *e)
     most = bits = a.any.sa_family == AF_INET ? 32 : 128;
     if (has_bits && !str_to_u64(rest, most, &bits))
         return bad(e, text, most == 32 ? "bits are 0 to 32" : "bits are 0 to 128");
-    ip_octets(&a, made.octets);
+    net_octets(&a, made.octets);
     made.bits = (uint8_t)(128 - most + bits);
     if (!zero_behind(made.octets, made.bits))
         return bad(e, text, "address bits behind the prefix are not 0");
@@ -184,7 +183,7 @@ bool net_block_contains(const struct net_block *b, const struct net_address *a)
 {
     uint8_t octets[16];
 
-    if (!ip_octets(a, octets))
+    if (!net_octets(a, octets))
         return false;
     if (memcmp(octets, mapped, sizeof mapped) == 0 && b->bits < 8 * sizeof mapped)
         return false;

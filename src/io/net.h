@@ -30,6 +30,8 @@ void net_format(const struct net_address *a, struct buf *out);
 /* The IP alone: 192.0.2.1, 2001:db8::1 (a v4-mapped one as v4); "local" for unix sockets. */
 void net_format_ip(const struct net_address *a, struct buf *out);
 uint16_t net_port(const struct net_address *a); /* 0 for unix sockets */
+/* The 16 octets of an IP address, a v4 one mapped. False (and nothing written) for others. */
+bool net_octets(const struct net_address *a, uint8_t octets[16]);
 
 /* A network in CIDR form ("127.0.0.0/8", "::1", "2001:db8::/32"). Address bits behind the prefix
  * are an error. A v6 network, ::/0 too, never contains a v4 address, mapped or not. */

@@ -29,7 +29,7 @@ struct scope;
 int run_open(struct err *e);
 void run_close(void); /* every scope must be done */
 
-/* Runs callbacks and fibers until run_stop(). */
+/* Runs callbacks and fibers until run_stop(), which lets the present turn end. */
 void run_loop(void);
 void run_stop(void);
 struct uv_loop_s *run_uv(void);
@@ -39,8 +39,9 @@ struct uv_loop_s *run_uv(void);
 uint64_t run_now(void);
 uint64_t run_now_fresh(void);
 
-/* A function called once at the end of this turn, after all ready fibers have run and before the
- * loop sleeps: for what is gathered a turn and then written. Registering twice in a turn is one. */
+/* A function called once, outside any fiber, at the end of this turn, after all ready fibers have
+ * run and before the loop sleeps: for what is gathered a turn and then written. Registering twice
+ * in a turn is one. */
 struct turn_hook {
     void (*fn)(struct turn_hook *);
     struct turn_hook *next;
@@ -62,12 +63,14 @@ struct scope {
 
 void scope_init(struct scope *s);
 void scope_cancel(struct scope *s); /* their next (or present) suspension returns ERR_CANCELLED */
-/* Suspends until all fibers of the scope have ended; not interrupted by cancellation or a deadline.
- * May also be called outside a fiber once the scope is empty. */
+/* Suspends until all fibers of the scope have ended, parked sessions among them; not interrupted by
+ * cancellation or a deadline, but when the joining fiber is cancelled, before or meanwhile, so is
+ * the scope. May also be called outside a fiber once the scope is empty. */
 void scope_join(struct scope *s);
 
 /* Starts fn(arg) in a new fiber, which runs at the earliest after the caller parks. name is a
- * literal. Fails with ERR_TEMPORARY without memory. */
+ * literal. Fails with ERR_TEMPORARY without memory. In a scope that is cancelled it runs too, and
+ * fails at its first suspension, so that its cleanups are the same. */
 int fiber_start(struct scope *s, const char *name, fiber_fn *fn, void *arg, struct err *e);
 
 bool fiber_running(void); /* is the caller in a fiber? */
@@ -101,7 +104,9 @@ size_t fiber_stack_used(void);
 
 /* ---- waits */
 
-/* Fibers that wait for a condition. A wait loops on its predicate: being woken proves nothing. */
+/* Fibers that wait for a condition. A wait loops on its predicate: being woken proves nothing. Who
+ * was chosen by cond_wake_one() and cannot act on it (cancelled, out of time) wakes the next, so
+ * the condition must live until all who waited have returned. */
 struct cond {
     struct cond_waiter *first, *last;
 };
@@ -130,7 +135,9 @@ int watch_fd(const struct watch *w);
  * it only after a short read or EAGAIN. */
 int watch_wait(struct watch *w, enum watch_for what, struct err *e);
 /* Parks a session without a stack: when fd is readable, or at the deadline `at`, or when the scope
- * is cancelled, a new fiber of scope s runs fn(arg). The caller then returns from its own fiber. */
+ * is cancelled, a new fiber of scope s runs fn(arg), without a deadline of its own: which of the
+ * three it was it sees by its own read, clock and fiber_check(). The caller then returns from its
+ * own fiber. Without memory for a stack at that moment the new fiber starts when there is some. */
 int watch_park(struct watch *w, struct scope *s, uint64_t at, const char *name, fiber_fn *fn,
     void *arg, struct err *e);
 void watch_close(struct watch **w); /* closes fd when libuv has let go of it */
@@ -140,12 +147,13 @@ void watch_close(struct watch **w); /* closes fd when libuv has let go of it */
 /* A bounded pool of threads with ordinary stacks for work that blocks on the disk or the processor.
  * Nothing but the request is shared. */
 struct pool;
+/* The threads are started here, before any wall forbids it. name is a literal of at most 15. */
 int pool_open(
     struct pool **p, const char *name, unsigned threads, unsigned queue_max, struct err *e);
-/* Suspends until fn(arg) has run on a pool thread; returns -1 (ERR_TEMPORARY) only if the queue is
- * full or the fiber was cancelled before it began. Once begun it is waited for in any case, so arg
- * may belong to the caller, but must not lie on its stack unless it is read-only data on the heap.
- */
+/* Suspends until fn(arg) has run on a pool thread; returns -1 only if it never will: the queue is
+ * full (ERR_TEMPORARY), or the fiber was cancelled or out of time before it began. Once begun it is
+ * waited for in any case and 0 is returned, so arg may belong to the caller; it lies on the heap,
+ * never on a fiber's stack. */
 int pool_run(struct pool *p, void (*fn)(void *arg), void *arg, struct err *e);
 /* The same without a fiber: done(arg) is called on the loop's thread. */
 int pool_submit(

@@ -1,5 +1,7 @@
 #include "run/fiber.h"
 
+#include <uv.h>
+
 #include "base/buf.h"
 #include "base/mem.h"
 
@@ -119,6 +121,17 @@ FIBER_TEST(test_cond_choice_passed_on)
     scope_join(&first);
     scope_join(&second);
     assert_string_equal(trace, "-+");
+    start(&first, lost_waiter, NULL); /* cancelled: it does not even begin to wait */
+    scope_init(&second);
+    start(&second, lost_waiter, NULL);
+    assert_int_equal(fiber_yield(&e), 0);
+    assert_non_null(ping.first);
+    scope_cancel(&second); /* cancelled while it waits: it leaves the queue */
+    scope_join(&second);
+    scope_join(&first);
+    assert_null(ping.first);
+    assert_null(ping.last);
+    assert_string_equal(trace, "-+--");
 }
 
 FIBER_TEST(test_deadlines_nest)
@@ -183,6 +196,7 @@ FIBER_TEST(test_ranks)
     assert_int_equal(fiber_yield(&e), 0);
     while (run_now_fresh() < run_now() + 2)
         ;
+    uv_update_time(run_uv()); /* all three in one turn */
     cond_wake_all(&ping);
     scope_cancel(&s);
     scope_join(&s);

@@ -16,7 +16,7 @@
 #endif
 
 enum {
-    STACK_KEEP_WARM = 64,  /* free stacks that keep their shallow pages */
+    STACK_KEEP_WARM = 256, /* free stacks that keep their shallow pages */
     STACK_KEEP_MAX = 1024, /* free stacks that keep their addresses */
 };
 

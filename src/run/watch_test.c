@@ -1,5 +1,7 @@
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -290,6 +292,61 @@ FIBER_TEST(test_park)
     pair_close(&b.pair);
 }
 
+static void ends_at_once(void *arg)
+{
+    bool *ran = arg;
+
+    assert_true(fiber_cancelled());
+    *ran = true;
+}
+
+FIBER_TEST(test_park_cancelled_before)
+{
+    struct pair p = pair_open();
+    struct scope scope;
+    struct err e;
+    bool ran = false;
+
+    scope_init(&scope);
+    scope_cancel(&scope);
+    assert_int_equal(
+        watch_park(p.watch, &scope, DEADLINE_NONE, "session", ends_at_once, &ran, &e), 0);
+    assert_int_equal(fiber_yield(&e), 0);
+    assert_true(ran);
+    assert_int_equal(scope.count, 0);
+    pair_close(&p);
+}
+
+/* A reset: libuv reports an error and stops by itself; a later wait has to start again. */
+FIBER_TEST(test_error)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    int listening = socket(AF_INET, SOCK_STREAM, 0), peer = socket(AF_INET, SOCK_STREAM, 0);
+    struct linger now = {.l_onoff = 1};
+    socklen_t len = sizeof a;
+    struct watch *w;
+    struct err e;
+    char c;
+
+    assert_int_equal(bind(listening, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(listening, 1), 0);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&a, &len), 0);
+    assert_int_equal(connect(peer, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(watch_open(&w, accept(listening, NULL, NULL), &e), 0);
+    assert_int_equal(setsockopt(peer, SOL_SOCKET, SO_LINGER, &now, sizeof now), 0);
+    close(peer);
+    assert_int_equal(watch_wait(w, WATCH_READ, &e), 0);
+    assert_int_equal(read(watch_fd(w), &c, 1), -1);
+    assert_int_equal(errno, ECONNRESET);
+    fiber_deadline_shorten(run_now() + 5000);
+    assert_int_equal(watch_wait(w, WATCH_READ, &e), 0);
+    assert_int_equal(read(watch_fd(w), &c, 1), 0);
+    assert_int_equal(watch_wait(w, WATCH_WRITE, &e), 0);
+    fiber_deadline_restore(DEADLINE_NONE);
+    watch_close(&w);
+    close(listening);
+}
+
 /* A parked session for whose stack there is no memory when input comes waits until there is. */
 FIBER_TEST(test_park_starved)
 {
@@ -346,6 +403,8 @@ int main(void)
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_descriptor_reused),
         cmocka_unit_test(test_park),
+        cmocka_unit_test(test_park_cancelled_before),
+        cmocka_unit_test(test_error),
         cmocka_unit_test(test_park_starved),
         cmocka_unit_test(test_failures),
     };
