@@ -94,6 +94,12 @@ def test_rfcxref_lists_and_renders(tmp_path):
     assert "| 5322 |  | 3.3, 3.4.1, 4.2 | `mail/a.c` |  |" in out and "9999" not in out
 
 
+def test_rfcxref_knows_an_rfc_from_a_section(tmp_path):
+    write(tmp_path, {"src/mail/a.c": "/* RFC 2045, 2046 5.1, RFC 2047 */\n"})
+    assert check(tmp_path, "rfcxref")[1].splitlines() == [
+        "RFC 2045 - src/mail/a.c:1", "RFC 2046 - src/mail/a.c:1", "RFC 2046 5.1 src/mail/a.c:1", "RFC 2047 - src/mail/a.c:1"]
+
+
 def fake(directory, name, script):
     path = directory / name
     path.write_text("#!/bin/sh\n" + script)
