@@ -170,13 +170,19 @@ int ic_rcpt_answers_decode(
     return dec_done(&d, "rcpt answers", e);
 }
 
-void ic_put_encode(const struct ic_put *v, struct buf *out)
+void ic_put_encode_head(const struct ic_put *v, struct buf *out)
 {
     if (v->upload == 0 || v->octets.n > IC_PUT_MAX)
         out->bad = true;
     enc_u32(out, v->upload);
     enc_u8(out, (uint8_t)v->part);
-    enc_str(out, v->octets);
+    enc_u32(out, (uint32_t)v->octets.n);
+}
+
+void ic_put_encode(const struct ic_put *v, struct buf *out)
+{
+    ic_put_encode_head(v, out);
+    buf_put(out, v->octets);
 }
 
 int ic_put_decode(struct str p, struct ic_put *v, struct err *e)

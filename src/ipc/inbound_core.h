@@ -158,6 +158,7 @@ void ic_rcpt_answer_encode(const struct ic_rcpt_answer *v, struct buf *out);
 int ic_rcpt_answers_decode(
     struct arena *a, struct str p, struct ic_rcpt_answer **v, uint32_t *count, struct err *e);
 void ic_put_encode(const struct ic_put *v, struct buf *out);
+void ic_put_encode_head(const struct ic_put *v, struct buf *out); /* the octets must follow */
 int ic_put_decode(struct str p, struct ic_put *v, struct err *e);
 /* A run of recipients: runs that follow each other are one. */
 void ic_recipients_encode(const struct ic_recipient *v, uint32_t count, struct buf *out);

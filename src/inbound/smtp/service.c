@@ -1,0 +1,245 @@
+#include "inbound/smtp/service.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#include "ipc/role.h"
+
+#include "inbound/smtp/session.h"
+
+enum {
+    REPLIES_MAX = 16384,
+    LIFE_MAX = 4096,
+    SCRATCH_MAX = 1 << 20,
+    MAIL_LEAST = 64 << 10,
+    MAIL_MAX = 64 << 20,
+    RECIPIENT_OCTETS = 1024, /* a recipient with the longest address and ORCPT */
+};
+
+/* What the server can do, behind the line with its name. RFC 5321 4.1.1.1. */
+static int put_extensions(const struct config *config, struct buf *out)
+{
+    const struct config_limits *limits = &config->limits;
+
+    buf_put(out, STR("250-PIPELINING\r\n250-SIZE")); /* RFC 2920; RFC 1870 */
+    if (limits->message_size)
+        buf_printf(out, " %llu", (unsigned long long)limits->message_size);
+    buf_put(out, STR("\r\n250-8BITMIME\r\n"));        /* RFC 6152 */
+    buf_put(out, STR("250-SMTPUTF8\r\n"));            /* RFC 6531 */
+    buf_put(out, STR("250-CHUNKING\r\n"));            /* RFC 3030 */
+    buf_put(out, STR("250-DSN\r\n"));                 /* RFC 3461 */
+    buf_put(out, STR("250-ENHANCEDSTATUSCODES\r\n")); /* RFC 2034 */
+    if (limits->recipients)                           /* RFC 9422 */
+        buf_printf(out, "250-LIMITS RCPTMAX=%llu\r\n", (unsigned long long)limits->recipients);
+    return buf_put(out, STR("250 HELP\r\n"));
+}
+
+static const char help[] =
+    "214-2.0.0 commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT\r\n"
+    "214 2.0.0 RFC 5321 says what they mean\r\n";
+
+/* The replies that are the same for everybody, made once. */
+static int make_replies(struct smtp_service *s)
+{
+    struct str host = s->config->hostname;
+    struct buf out;
+    bool ok;
+
+    s->banner_smtp = arena_printf(&s->arena, "220 %.*s ESMTP veredus\r\n", STR_ARG(host));
+    s->banner_lmtp = arena_printf(&s->arena, "220 %.*s LMTP veredus\r\n", STR_ARG(host));
+    s->hello = arena_printf(&s->arena, "250 %.*s\r\n", STR_ARG(host));
+    s->help = str_c(help);
+    buf_init(&out, REPLIES_MAX);
+    buf_printf(&out, "250-%.*s\r\n", STR_ARG(host));
+    ok = put_extensions(s->config, &out) == 0 && arena_dup(&s->arena, buf_str(&out), &s->ehlo);
+    buf_done(&out);
+    return ok && s->banner_smtp.p && s->banner_lmtp.p && s->hello.p ? 0 : -1;
+}
+
+static void session_free(struct session *s)
+{
+    arena_done(&s->life);
+    arena_done(&s->mail);
+    arena_done(&s->scratch);
+    buf_done(&s->request);
+    buf_done(&s->reply);
+    mem_free(s);
+}
+
+/* Frees sessions whose fibers have ended. */
+static void reap(struct turn_hook *hook)
+{
+    struct smtp_service *service = LIST_ENTRY(hook, struct smtp_service, reaper);
+
+    LIST_EACH(link, &service->ended)
+    {
+        struct session *s = LIST_ENTRY(link, struct session, link);
+        if (s->scope.count)
+            continue;
+        list_remove(&s->link);
+        session_free(s);
+        service->count--;
+    }
+    cond_wake_all(&service->changed);
+    if (!list_empty(&service->ended))
+        run_at_turn_end(hook);
+}
+
+int smtp_service_open(struct smtp_service **out, const struct config *config,
+    struct core_link *core, const struct event *event, struct err *e)
+{
+    struct smtp_service *s = MEM_NEW(struct smtp_service);
+
+    if (!s)
+        return err_memory(e, "smtp");
+    s->config = config;
+    s->core = core;
+    s->event = event;
+    s->reaper.fn = reap;
+    list_init(&s->sessions);
+    list_init(&s->ended);
+    cond_init(&s->changed);
+    scope_init(&s->linger);
+    arena_init(&s->arena, 4 * REPLIES_MAX);
+    if (make_replies(s) < 0) {
+        arena_done(&s->arena);
+        mem_free(s);
+        return err_memory(e, "smtp");
+    }
+    *out = s;
+    return 0;
+}
+
+uint32_t smtp_service_sessions(const struct smtp_service *s)
+{
+    return s->count;
+}
+
+static bool in_networks(const struct config_blocks *blocks, const struct net_address *peer)
+{
+    for (uint32_t i = 0; i < blocks->count; i++)
+        if (net_block_contains(&blocks->v[i], peer))
+            return true;
+    return false;
+}
+
+static bool is_loopback(const struct net_address *peer)
+{
+    if (peer->any.sa_family == AF_INET)
+        return ntohl(peer->in.sin_addr.s_addr) >> 24 == 127;
+    return peer->any.sa_family == AF_INET6 && (IN6_IS_ADDR_LOOPBACK(&peer->in6.sin6_addr) ||
+                                                  (IN6_IS_ADDR_V4MAPPED(&peer->in6.sin6_addr) &&
+                                                      peer->in6.sin6_addr.s6_addr[12] == 127));
+}
+
+/* Who the peer is and what that allows. A local user is known by the socket. */
+static void identify(struct session *s, int fd)
+{
+    const struct config *config = s->service->config;
+    bool local = s->peer.any.sa_family == AF_UNIX;
+    struct ucred who;
+    socklen_t n = sizeof who;
+    struct buf ip;
+
+    if (local && getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &n) == 0) {
+        snprintf(s->client, sizeof s->client, "uid %u", (unsigned)who.uid);
+    } else {
+        buf_init(&ip, sizeof s->client);
+        net_format_ip(&s->peer, &ip);
+        str_copy_c(s->client, sizeof s->client, buf_str(&ip));
+        buf_done(&ip);
+    }
+    s->right = local || in_networks(&config->relay.allow, &s->peer) ? IC_TRUSTED : IC_STRANGER;
+    /* Who submits must be known; a loopback client may reach local mailboxes. */
+    s->may_send = s->listener->protocol != PROTOCOL_SUBMISSION || s->right == IC_TRUSTED ||
+                  is_loopback(&s->peer);
+}
+
+static size_t mail_ceiling(const struct config *config)
+{
+    uint64_t recipients = config->limits.recipients ? config->limits.recipients : UINT32_MAX;
+    uint64_t octets = MAIL_LEAST + recipients * RECIPIENT_OCTETS;
+
+    return octets < MAIL_MAX ? (size_t)octets : MAIL_MAX;
+}
+
+void smtp_accept(void *arg, int fd, const struct net_address *peer)
+{
+    const struct smtp_listener *listener = arg;
+    struct smtp_service *service = listener->service;
+    struct session *s = MEM_NEW(struct session);
+
+    if (!s) {
+        close(fd);
+        return;
+    }
+    s->service = service;
+    s->listener = listener;
+    s->peer = *peer;
+    s->started = run_now();
+    scope_init(&s->scope);
+    arena_init(&s->life, LIFE_MAX);
+    arena_init(&s->mail, mail_ceiling(service->config));
+    arena_init(&s->scratch, SCRATCH_MAX);
+    buf_init(&s->request, CHANNEL_FRAME_MAX);
+    buf_init(&s->reply, CHANNEL_FRAME_MAX);
+    identify(s, fd);
+    if (stream_open(&s->stream, fd, NULL) < 0) {
+        session_free(s);
+        return;
+    }
+    if (fiber_start(&s->scope, "smtp", session_main, s, NULL) < 0) {
+        stream_close(&s->stream);
+        session_free(s);
+        return;
+    }
+    list_add(&service->sessions, &s->link);
+    service->count++;
+}
+
+void smtp_service_drain(struct smtp_service *service)
+{
+    service->draining = true;
+    log_info(service->event, EV_DRAINING, kv_u64("sessions", service->count));
+    LIST_EACH(link, &service->sessions)
+    {
+        struct session *s = LIST_ENTRY(link, struct session, link);
+        if (s->phase < PHASE_MAIL)
+            scope_cancel(&s->scope);
+    }
+}
+
+static void end_all(struct smtp_service *service)
+{
+    LIST_EACH(link, &service->sessions)
+    {
+        scope_cancel(&LIST_ENTRY(link, struct session, link)->scope);
+    }
+}
+
+void smtp_service_close(struct smtp_service **sp)
+{
+    struct smtp_service *s = *sp;
+    struct block *block;
+    struct err e;
+    bool ending = false;
+
+    while (s->count) {
+        if (cond_wait(&s->changed, "sessions", &e) == 0)
+            continue;
+        if (!ending)
+            end_all(s);
+        ending = true;
+        fiber_deadline_restore(DEADLINE_NONE);
+    }
+    scope_join(&s->linger);
+    while ((block = s->blocks)) {
+        s->blocks = block->next;
+        mem_free(block);
+    }
+    arena_done(&s->arena);
+    mem_free(s);
+    *sp = NULL;
+}

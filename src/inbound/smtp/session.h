@@ -1,0 +1,229 @@
+/* inbound/smtp/session.h: one SMTP session (RFC 5321 3), for the files of this folder.
+ *
+ * A session is a fiber that reads a command, checks it by the table in dispatch.c, runs its handler
+ * and says one reply. Its state is split by lifetime: the connection; the transaction, which ends
+ * with one assignment and one arena; the command. A handler replies with smtp_say() exactly once
+ * and never ends the session itself: it sets `over`, and session.c closes.
+ *
+ * Deadlines: each command has one for all of itself; the content of a message has a least rate
+ * instead. While nothing is buffered and no command comes, the session parks without a stack.
+ */
+#pragma once
+
+#include "base/arena.h"
+#include "base/list.h"
+
+#include "mail/header_scan.h"
+
+#include "wire/smtp_command.h"
+#include "wire/smtp_data.h"
+
+#include "io/stream.h"
+
+#include "inbound/events.h"
+#include "inbound/smtp/service.h"
+
+struct digest_builder;
+
+enum {
+    BLOCK_GAP = 4096,           /* before the content: room for the head of its frame */
+    BLOCK_CONTENT = IC_PUT_MAX, /* octets of content before they are PUT */
+    BLOCK_SIZE = BLOCK_GAP + CHANNEL_FRAME_MAX,
+    BLOCKS_KEPT = 64,
+};
+
+/* Memory for content on its way to core. */
+struct block {
+    struct block *next;
+    char octets[BLOCK_SIZE];
+};
+
+struct smtp_service {
+    const struct config *config;
+    struct core_link *core;
+    const struct event *event;
+    struct list sessions, ended;
+    uint32_t count;
+    struct cond changed; /* a session has ended */
+    struct turn_hook reaper;
+    struct scope linger; /* connections that are being closed */
+    struct block *blocks;
+    unsigned blocks_kept;
+    struct arena arena;
+    struct str banner_smtp, banner_lmtp, hello, ehlo, help; /* whole replies */
+    bool draining;
+};
+
+enum smtp_phase {
+    PHASE_NEW,       /* not greeted */
+    PHASE_CONNECTED, /* greeted, no EHLO yet */
+    PHASE_READY,     /* no transaction */
+    PHASE_MAIL,      /* a transaction has begun */
+    PHASE_CHUNKS,    /* and BDAT has brought some of its content */
+};
+
+/* How a message is refused; class ERR_NONE: it is not. */
+struct smtp_verdict {
+    uint16_t code;
+    struct err why;
+};
+
+/* The content of a message while it arrives. */
+struct content {
+    struct smtp_data machine;
+    struct block *block; /* NULL where there is no content in progress */
+    size_t used;         /* octets of content in the block */
+    uint64_t sent;       /* octets that were PUT */
+    uint32_t upload;     /* 0: nothing was PUT */
+    uint32_t crc;
+    struct header_scan header;
+    struct digest_builder *digest; /* where a recipient is local */
+    struct smtp_verdict verdict;
+    uint64_t window_end, window_octets; /* of the least rate */
+};
+
+struct transaction {
+    uint64_t id;
+    char id_text[IC_ID_CHARS + 1];
+    uint32_t generation; /* of the core that gave the id */
+    struct ic_envelope envelope;
+    uint32_t capacity; /* of envelope.rcpt */
+    uint32_t refused;  /* recipients */
+    bool local;        /* a recipient is delivered here */
+    struct content content;
+    struct kv fields[2];
+    struct event event;
+};
+
+struct session {
+    /* the connection */
+    struct smtp_service *service;
+    const struct smtp_listener *listener;
+    struct list link; /* in the service's sessions, then in its ended */
+    struct scope scope;
+    struct stream *stream;
+    struct net_address peer;
+    struct arena life;
+    char client[64]; /* address of the peer, or "uid 1000" */
+    enum ic_right right;
+    bool may_send; /* MAIL is allowed without authentication */
+    struct core_slot slot;
+    enum smtp_phase phase;
+    struct str helo;
+    bool esmtp, strict_helo;
+    unsigned junk, errors;
+    bool over;       /* to be closed */
+    const char *why; /* why it ended; NULL: the client quit */
+    uint64_t messages, recipients, refused, started, greet_until, deadline;
+    struct kv fields[2];
+    struct event event;
+
+    /* the transaction */
+    struct arena mail;
+    struct transaction tx;
+
+    /* the command */
+    struct arena scratch;
+    struct buf request, reply; /* of questions to core */
+};
+
+#define STATUS(class, subject, detail) ((struct err_status){class, subject, detail})
+
+static inline bool session_is_lmtp(const struct session *s)
+{
+    return s->listener->protocol == PROTOCOL_LMTP;
+}
+
+/* ---- session.c */
+
+/* The fiber. */
+void session_main(void *arg);
+
+/* Ends the transaction and everything that belongs to it; an upload is aborted. */
+void session_reset(struct session *s);
+
+/* Says a last word and ends the session. why is a literal for the log. */
+void session_end_with(
+    struct session *s, uint16_t code, struct err_status status, const char *text, const char *why);
+
+/* After a failed read or write: 421 where somebody may hear it. */
+void session_fail(struct session *s, const struct err *e);
+
+/* ---- reply.c */
+
+/* The reply to a command: one line, counted where it is an error. */
+void smtp_say(struct session *s, uint16_t code, struct err_status status, struct str text);
+void smtp_say_err(struct session *s, uint16_t code, const struct err *e);
+
+/* A whole reply, as it is. */
+void smtp_say_raw(struct session *s, struct str reply);
+
+/* The reply code for an error that core gave; e->status is completed. */
+uint16_t smtp_code_of(struct err *e);
+
+/* ---- dispatch.c */
+
+enum command_flag {
+    NEEDS_HELLO = 1,
+    NEEDS_MAIL = 2,
+    NEEDS_RCPT = 4,
+    NO_MAIL = 8,      /* not within a transaction */
+    NO_CHUNKS = 16,   /* not after a BDAT */
+    NO_ARGS = 32,     /* takes no argument */
+    JUNK = 64,        /* brings no mail nearer; counted */
+    ENDS_GROUP = 128, /* RFC 2920 3.1: nothing may be sent behind it before its reply */
+    ONLY_SMTP = 256,
+    ONLY_LMTP = 512, /* RFC 2033 4.1 */
+};
+
+void smtp_dispatch(struct session *s, struct str line);
+
+/* Is a command with these flags in order now? If not, says so. */
+bool smtp_in_order(struct session *s, unsigned flags);
+
+/* ---- the commands */
+
+typedef void smtp_command_fn(struct session *s, struct str args);
+
+smtp_command_fn smtp_helo, smtp_ehlo, smtp_mail, smtp_rcpt, smtp_data, smtp_bdat;
+smtp_command_fn smtp_rset, smtp_noop, smtp_vrfy, smtp_expn, smtp_help, smtp_quit;
+
+/* ---- content.c */
+
+/* Takes a block and begins; -1: there is no memory (or core is another), *v says how to refuse. */
+int content_begin(struct session *s, bool dots, struct smtp_verdict *v);
+
+/* Reads up to the end of data, or `size` octets of a chunk. What is wrong with the content is kept
+ * in its verdict. -1: the session cannot go on. */
+int content_read_data(struct session *s, struct err *e);
+int content_read_chunk(struct session *s, uint64_t size, bool last, struct err *e);
+
+/* Reads octets that are nobody's content (hostile.md 26). */
+int content_swallow(struct session *s, uint64_t size, struct err *e);
+
+/* The octets of content that are in the block. */
+struct str content_rest(const struct content *c);
+
+/* Gives core what is in the block. -1: the verdict says why not. */
+int content_put(struct session *s);
+
+void content_refuse(struct content *c, uint16_t code, const struct err *why);
+
+/* Gives everything back; what was PUT is aborted. */
+void content_drop(struct session *s);
+
+/* ---- commit.c */
+
+/* The content is complete: to core with it. Says the reply and ends the transaction. */
+void smtp_commit(struct session *s);
+
+/* Says how the message is refused, and ends the transaction. */
+void smtp_refuse_message(struct session *s);
+
+/* ---- trace.c */
+
+/* The header fields that we add (RFC 5321 4.4), in the transaction's arena; empty: no memory. */
+struct str trace_prefix(struct session *s);
+
+/* "ESMTP", "UTF8LMTP" (RFC 3848, RFC 6531 4.3) */
+struct str trace_protocol(const struct session *s);
