@@ -65,6 +65,8 @@ static void test_values(void **state)
         {"a/b; title*00=b", "title", NULL},
         {"a/b; title*999999999999=b", "title", NULL},
         {"a/b; title*0*=utf-8''%c3; title*1*=%a4", "title", "\xc3\xa4"},
+        {"a/b; title*1=\"b \"; title*0=\"a \"; title*2*=utf-8''%e2%98%95", "title",
+            "a b \xe2\x98\x95"},
         {"a/b; title*=utf-8''%ZZ%4", "title", "%ZZ%4"},
         {"a/b; title*=x-unknown''%E4", "title", "\xc3\xa4"},
         {"a/b; title=plain; title*=utf-8''better", "title", "better"},

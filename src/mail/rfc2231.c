@@ -67,8 +67,12 @@ static bool gather_sections(
         snprintf(plain, sizeof plain, "*%u", i);
         snprintf(extended, sizeof extended, "*%u*", i);
         if (find_form(v, name, extended, &section)) {
-            if (i == 0)
-                *charset = cut_charset(&section);
+            struct str rest = section, named = cut_charset(&rest);
+            /* mailers name it in a later section, too */
+            if (i == 0 || (charset->n == 0 && named.n > 0 && charset_known(named))) {
+                *charset = named;
+                section = rest;
+            }
             put_percent(section, octets);
         } else if (find_form(v, name, plain, &section)) {
             buf_put(octets, section);
