@@ -104,14 +104,17 @@ static int ask(struct core_link *l, enum ic_type type, struct str payload, uint6
 /* Sends as many of the notices that wait as there is credit for. */
 static void tell_late(struct core_link *l)
 {
-    while (l->channel && buf_len(&l->late)) {
+    struct str late = buf_str(&l->late);
+
+    while (l->channel && late.p && late.n >= sizeof(struct late_notice)) {
         struct late_notice n;
         uint32_t value;
-        memcpy(&n, buf_str(&l->late).p, sizeof n);
+        memcpy(&n, late.p, sizeof n);
         value = htole32(n.value);
         if (!channel_try_notify(l->channel, n.type, str_of((const char *)&value, sizeof value)))
             return;
         buf_consume(&l->late, sizeof n);
+        late = buf_str(&l->late);
     }
 }
 

@@ -4,6 +4,8 @@ const struct inbound_event_row inbound_events[] = {
     {EV_CORE_ATTACHED, "info", "this process can reach core: it takes mail"},
     {EV_CORE_GONE, "warning", "core has ended; mail gets 451 4.3.0 until it is back (error)"},
     {EV_DRAINING, "info", "no connection is accepted any more; transactions may end (sessions)"},
+    {EV_NOT_SERVED, "warning",
+        "a listener of a protocol that this server does not speak (listener)"},
     {EV_CONNECT, "info", "a client has been greeted (client, listener, trusted)"},
     {EV_REFUSED, "info", "a client got 421 instead of a greeting (client, listener, why)"},
     {EV_DISCONNECT, "info",

@@ -11,6 +11,7 @@
 #define EV_CORE_ATTACHED "core_attached"
 #define EV_CORE_GONE     "core_gone"
 #define EV_DRAINING      "draining"
+#define EV_NOT_SERVED    "not_served"
 
 /* a connection: client, listener */
 #define EV_CONNECT     "connect"

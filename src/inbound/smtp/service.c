@@ -69,10 +69,8 @@ static void session_free(struct session *s)
 }
 
 /* Frees sessions whose fibers have ended. */
-static void reap(struct turn_hook *hook)
+static void free_ended(struct smtp_service *service)
 {
-    struct smtp_service *service = LIST_ENTRY(hook, struct smtp_service, reaper);
-
     LIST_EACH(link, &service->ended)
     {
         struct session *s = LIST_ENTRY(link, struct session, link);
@@ -82,6 +80,15 @@ static void reap(struct turn_hook *hook)
         session_free(s);
         service->count--;
     }
+}
+
+static void reap(struct turn_hook *hook)
+{
+    struct smtp_service *service = LIST_ENTRY(hook, struct smtp_service, reaper);
+
+    if (service->closing)
+        return; /* there somebody waits for their fibers */
+    free_ended(service);
     cond_wake_all(&service->changed);
     if (!list_empty(&service->ended))
         run_at_turn_end(hook);
@@ -98,6 +105,7 @@ int smtp_service_open(struct smtp_service **out, const struct config *config,
     s->core = core;
     s->event = event;
     s->reaper.fn = reap;
+    s->stop_at = DEADLINE_NONE;
     list_init(&s->sessions);
     list_init(&s->ended);
     cond_init(&s->changed);
@@ -211,11 +219,25 @@ void smtp_service_drain(struct smtp_service *service)
     }
 }
 
-static void end_all(struct smtp_service *service)
+void smtp_service_stop_at(struct smtp_service *s, uint64_t at)
 {
-    LIST_EACH(link, &service->sessions)
+    s->stop_at = at;
+    cond_wake_all(&s->changed);
+}
+
+/* Cancels what is left and waits for it. */
+static void end_all(struct smtp_service *s)
+{
+    s->closing = true;
+    LIST_EACH(link, &s->sessions)
     {
         scope_cancel(&LIST_ENTRY(link, struct session, link)->scope);
+    }
+    while (!list_empty(&s->sessions))
+        scope_join(&LIST_FIRST(&s->sessions, struct session, link)->scope);
+    while (s->count) {
+        scope_join(&LIST_FIRST(&s->ended, struct session, link)->scope);
+        free_ended(s);
     }
 }
 
@@ -223,23 +245,26 @@ void smtp_service_close(struct smtp_service **sp)
 {
     struct smtp_service *s = *sp;
     struct block *block;
-    struct err e;
-    bool ending = false;
+    int rc = 0;
 
-    while (s->count) {
-        if (cond_wait(&s->changed, "sessions", &e) == 0)
-            continue;
-        if (!ending)
-            end_all(s);
-        ending = true;
-        fiber_deadline_restore(DEADLINE_NONE);
+    while (s->count && rc == 0 && run_now() < s->stop_at) {
+        uint64_t before = fiber_deadline_shorten(s->stop_at);
+        rc = cond_wait(&s->changed, "sessions", NULL);
+        fiber_deadline_restore(before);
     }
+    end_all(s);
+    if (s->stop_at != DEADLINE_NONE)
+        scope_cancel(&s->linger);
     scope_join(&s->linger);
     while ((block = s->blocks)) {
         s->blocks = block->next;
         mem_free(block);
     }
     arena_done(&s->arena);
-    mem_free(s);
     *sp = NULL;
+    /* The hook of a session that ended in this turn is still to come. */
+    while (s->reaper.queued)
+        if (fiber_yield(NULL) < 0)
+            return;
+    mem_free(s);
 }

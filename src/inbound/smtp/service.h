@@ -39,5 +39,9 @@ uint32_t smtp_service_sessions(const struct smtp_service *s);
 /* Sessions without a transaction get 421 4.3.2 now, the others when their transaction has ended. */
 void smtp_service_drain(struct smtp_service *s);
 
-/* Suspends until all sessions have ended, or, at the deadline of the fiber, ends them first. */
+/* Who has not ended at that time (of run_now()) is ended. May be called again, also while
+ * smtp_service_close() waits. */
+void smtp_service_stop_at(struct smtp_service *s, uint64_t at);
+
+/* Suspends until all sessions have ended; a cancellation ends them. */
 void smtp_service_close(struct smtp_service **s);

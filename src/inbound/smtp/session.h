@@ -51,7 +51,8 @@ struct smtp_service {
     unsigned blocks_kept;
     struct arena arena;
     struct str banner_smtp, banner_lmtp, hello, ehlo, help; /* whole replies */
-    bool draining;
+    uint64_t stop_at;
+    bool draining, closing;
 };
 
 enum smtp_phase {
