@@ -44,6 +44,7 @@ static struct mime_part *add_part(struct mime_parser *p, struct mime_part *paren
     if (!part) {
         p->failed |= p->arena.no_memory;
         p->stopped = true;
+        p->begin_part = false;
         return NULL;
     }
     part->parent = parent;
@@ -56,6 +57,7 @@ static struct mime_part *add_part(struct mime_parser *p, struct mime_part *paren
     }
     p->current = part;
     p->state = IN_HEADER;
+    p->begin_part = false;
     buf_clear(&p->header);
     return part;
 }
@@ -128,8 +130,9 @@ static void end_header(struct mime_parser *p, uint64_t at)
     p->state = IN_BODY;
     p->want_body = p->handler.header && p->handler.header(p->handler.arg, part, block);
     p->held_count = 0;
+    p->inside_opaque = false;
     if (mime_is(part, STR("multipart"), STR_NONE))
-        part->opaque = !open_multipart(p, part);
+        p->inside_opaque = part->opaque = !open_multipart(p, part);
     else if (mime_is(part, STR("message"), STR("rfc822")) ||
              mime_is(part, STR("message"), STR("global")))
         part->opaque = !open_message(p, part);
@@ -217,6 +220,7 @@ static void delimiter(struct mime_parser *p, uint32_t which, bool close)
     close_parts(p, frame->part, p->offset, p->eol);
     p->open = which + 1;
     p->current = frame->part;
+    p->inside_opaque = false;
     p->state = IN_SKIP;
     frame->closed = close;
     p->boundary_longest = 0;
@@ -248,7 +252,7 @@ static enum rest judge(struct mime_parser *p, struct str head)
         struct str text = head;
         while (text.n > 0 && (text.p[text.n - 1] == '\n' || text.p[text.n - 1] == '\r'))
             text.n--;
-        enum mime_line line = mime_match(p->frames, p->open, text, &which);
+        enum mime_line line = mime_match(p->frames, p->open, text, p->inside_opaque, &which);
         bool full = line == MIME_DELIMITER && p->count >= p->limits.parts;
         if (full && !p->frames[which].closed)
             p->stopped = true;
@@ -267,7 +271,7 @@ static void end_line(struct mime_parser *p, enum rest rest, bool empty)
 {
     p->rest = REST_NONE;
     if (rest == REST_DELIMITER)
-        add_part(p, p->current, p->offset);
+        p->begin_part = true; /* if anything follows */
     else if (rest == REST_HEADER && empty)
         end_header(p, p->offset);
 }
@@ -358,6 +362,8 @@ void mime_init(
 void mime_feed(struct mime_parser *p, struct str chunk)
 {
     while (chunk.n > 0 && !p->failed) {
+        if (p->begin_part)
+            add_part(p, p->current, p->offset);
         size_t n = p->rest == REST_NONE ? feed_at_start(p, chunk) : feed_rest(p, chunk);
         CHECK(n > 0 && n <= chunk.n);
         chunk = str_from(chunk, n);
@@ -370,8 +376,6 @@ struct mime_part *mime_finish(struct mime_parser *p)
         take_line(p, buf_str(&p->line), head_max(p));
         buf_clear(&p->line);
     }
-    if (!p->failed && p->rest == REST_DELIMITER)
-        end_line(p, REST_DELIMITER, false);
     if (p->failed)
         return NULL;
     end_headers(p, p->offset);

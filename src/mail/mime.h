@@ -9,10 +9,11 @@
  * Nothing is a failure: a boundary that is missing, no end, no header. Where the first line of a
  * header block is no field, the part has no header and the body begins (but for mbox's "From "
  * line and lines that begin with white space, which are junk). Of fields that occur twice the first
- * counts. A delimiter is a line that begins with "--" and the boundary (RFC 2046 5.1.2), unless the
- * next character might belong to a longer boundary; if several match, the innermost that fits
- * exactly, else the longest. Depth, parts, parameters, header
- * octets kept and memory have ceilings; what lies beyond is opaque: a leaf whose octets are there.
+ * counts. A delimiter is a line that begins with "--" and the boundary (RFC 2046 5.1.2); if several
+ * match, the innermost that fits exactly, else the longest. Within a multipart that is opaque only
+ * exact ones count, so that delimiters of parts nobody looks at are not taken for outer ones.
+ * Depth, parts, parameters, header octets kept and memory have ceilings; what lies beyond is
+ * opaque: a leaf whose octets are there.
  *
  * No body is kept: memory is the tree, one header block, and the head of a line. No recursion.
  */
@@ -91,7 +92,7 @@ struct mime_parser {
     uint32_t open, count;
     uint8_t state, rest, eol, held_count;
     char held[2];
-    bool last_cr, want_body, stopped, failed;
+    bool begin_part, inside_opaque, last_cr, want_body, stopped, failed;
 };
 
 void mime_init(

@@ -76,15 +76,7 @@ const struct mime_fields *mime_fields_parse(struct arena *a, struct str block, u
     return out;
 }
 
-/* What may stand behind a boundary: nothing, white space (RFC 2046 5.1.1 transport-padding) and
- * what follows it, or something that no boundary has. Where more of bchars follows it is another
- * boundary, that of a part which is not looked into, or text. */
-static bool is_rest(struct str s)
-{
-    static const char bchars[] = "'()+_,-./:=?";
-    return s.n == 0 || !(ascii_alnum(s.p[0]) || memchr(bchars, s.p[0], sizeof bchars - 1));
-}
-
+/* Nothing but white space, as transports may add (RFC 2046 5.1.1 transport-padding). */
 static bool is_padding(struct str s)
 {
     for (size_t i = 0; i < s.n; i++)
@@ -93,8 +85,8 @@ static bool is_padding(struct str s)
     return true;
 }
 
-enum mime_line mime_match(
-    const struct mime_frame *frames, uint32_t open, struct str head, uint32_t *which)
+enum mime_line mime_match(const struct mime_frame *frames, uint32_t open, struct str head,
+    bool exact_only, uint32_t *which)
 {
     size_t longest = 0;
     enum mime_line line = MIME_TEXT;
@@ -108,13 +100,14 @@ enum mime_line mime_match(
         if (!better || boundary.n > head.n || memcmp(boundary.p, head.p, boundary.n) != 0)
             continue;
         struct str rest = str_from(head, boundary.n);
-        bool close = str_starts(rest, STR("--")) && is_rest(str_from(rest, 2));
-        if (!close && !is_rest(rest))
+        bool close = str_starts(rest, STR("--"));
+        bool exact = is_padding(close ? str_from(rest, 2) : rest);
+        if (exact_only && !exact)
             continue;
         longest = boundary.n;
         line = close ? MIME_CLOSE : MIME_DELIMITER;
         *which = i;
-        if (is_padding(close ? str_from(rest, 2) : rest) && !frames[i].closed)
+        if (exact && !frames[i].closed)
             break; /* exactly this one: there is no better */
     }
     return line;

@@ -20,6 +20,7 @@ struct mime_frame {
     bool closed; /* its close-delimiter has been seen: what follows is epilogue */
 };
 
-/* head is the line without its line end, or as much of it as is looked at. *which is the frame. */
-enum mime_line mime_match(
-    const struct mime_frame *frames, uint32_t open, struct str head, uint32_t *which);
+/* head is the line without its line end, or as much of it as is looked at. *which is the frame.
+ * exact_only: something behind the boundary but white space makes it text. */
+enum mime_line mime_match(const struct mime_frame *frames, uint32_t open, struct str head,
+    bool exact_only, uint32_t *which);
