@@ -23,8 +23,9 @@ struct spool_batch {
     struct change *changes;
     uint32_t n, count, changes_cap;
     enum spool_class class;
-    bool waited; /* somebody waits: not to be put off */
-    bool finished;
+    bool waited;           /* somebody waits, or did: not to be put off, and told if it fails */
+    bool abandoned;        /* the waiter has given up; the loop's */
+    bool finished;         /* the loop's */
     struct segment *about; /* a STATE record, and nothing else: body holds the live messages */
     struct str body;
     char *body_memory;

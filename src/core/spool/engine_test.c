@@ -224,7 +224,6 @@ static int do_large(struct life *l)
         rc = large_write(large);
     if (rc == 0)
         rc = large_finish(large);
-    disk_close(&l->store.disk, large->h);
     if (rc == 0) {
         t->m.pieces = 0;
         t->m.large = large;

@@ -76,6 +76,8 @@ int large_finish(struct spool_large *l)
         rc = disk_sync(l->disk, l->h);
     if (rc == 0 && l->created)
         rc = disk_sync_dir(l->disk, "large");
+    disk_close(l->disk, l->h);
+    l->h = -1;
     l->finished = rc == 0;
     return rc;
 }

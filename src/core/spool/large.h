@@ -11,6 +11,7 @@
 
 struct spool_large {
     struct spool *spool;
+    struct list link; /* when it was aborted */
     const struct disk *disk;
     uint64_t use, size, synced;
     uint32_t file, crc;
@@ -22,7 +23,7 @@ struct spool_large {
     char frame[FRAME_HEADER + CONTENT_FRAME];
 };
 
-/* Open the file, new or used before; take in l->octets; make all of it durable. */
+/* Open the file, new or used before; take in l->octets; make all of it durable and close it. */
 int large_open(struct spool_large *l);
 int large_write(struct spool_large *l);
 int large_finish(struct spool_large *l);

@@ -159,8 +159,10 @@ int store_prepare_begin(struct store *s, struct preparing *p)
 void store_prepare_run(struct preparing *p)
 {
     p->rc = p->create ? segment_create(p->disk, p->segment->file) : 0;
-    if (p->rc == 0)
-        p->rc = segment_stamp(p->disk, &p->stamped, p->number);
+    if (p->rc < 0)
+        return;
+    p->create = false; /* the file is there */
+    p->rc = segment_stamp(p->disk, &p->stamped, p->number);
 }
 
 static void take_stamp(struct segment *s, const struct segment *stamped)
@@ -170,6 +172,20 @@ static void take_stamp(struct segment *s, const struct segment *stamped)
     s->serial = stamped->serial;
     s->epoch = stamped->epoch;
     s->slot = stamped->slot;
+}
+
+/* Records that a file may hold by now are of a number that is not used again, so the file can be.
+ */
+static void put_back(struct store *s, struct segment *segment)
+{
+    if (room_for_free(s) < 0) {
+        segment_free(segment); /* the next start will find it */
+        return;
+    }
+    segment->number = 0;
+    segment->life = SEGMENT_FREE;
+    segment->freed_at = s->number_max;
+    s->free[s->free_count++] = segment;
 }
 
 int store_prepare_end(struct store *s, struct preparing *p)
@@ -184,8 +200,10 @@ int store_prepare_end(struct store *s, struct preparing *p)
             p->rc = -ENOMEM;
     }
     if (p->rc < 0) {
-        /* The file is left alone until the next start says what it is. */
-        segment_free(p->segment);
+        if (p->create)
+            segment_free(p->segment);
+        else
+            put_back(s, p->segment);
         mem_free(p->next.in_use);
         p->segment = NULL;
     }
@@ -211,7 +229,7 @@ void store_not_rolled(struct store *s, uint64_t number)
 
     CHECK(next && next->life == SEGMENT_SPARE);
     index_take_segment(&s->index, next);
-    segment_free(next); /* the file is left alone until the next start */
+    put_back(s, next);
 }
 
 /* ---- and back */

@@ -35,7 +35,7 @@ struct preparing {
     const struct disk *disk;
     struct segment *segment;
     struct segment stamped; /* a copy for the thread that does it */
-    bool create;
+    bool create;            /* the file has to be made */
     uint64_t number;
     struct log_segment next; /* for log_roll(); in_use is to be freed */
     int rc;

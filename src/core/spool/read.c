@@ -1,0 +1,333 @@
+#include <errno.h>
+
+#include "base/check.h"
+#include "base/crc32c.h"
+#include "base/mem.h"
+
+#include "core/spool/spool_int.h"
+
+static const char ORIGIN[] = "spool";
+
+/* What a reader thread is to fetch, and what it found. */
+struct read_job {
+    const struct disk *disk;
+    uint64_t id, segment, at, epoch, segment_size;
+    uint32_t file;
+    enum spool_part part;
+    uint64_t from; /* position in the part */
+    char *p;       /* NULL: memory of the job's own for the whole part, n octets at most */
+    size_t n, got;
+    bool own;
+    uint64_t bad, bad_end; /* the damaged range of the file */
+    bool bad_large;
+    uint32_t large;
+    int rc;
+};
+
+static void found_bad(struct read_job *j, uint64_t from, uint64_t to, bool large)
+{
+    j->bad = from;
+    j->bad_end = to;
+    j->bad_large = large;
+}
+
+/* The frames that hold [from, from + n) of the content. */
+static int read_content(struct read_job *j, int h, const struct content_frames *c, bool large)
+{
+    char *frame = mem_alloc(FRAME_HEADER + CONTENT_FRAME);
+    int rc = frame ? 0 : -ENOMEM;
+
+    while (rc == 0 && j->got < j->n && j->from + j->got < c->size) {
+        uint64_t position = j->from + j->got, i = position / CONTENT_FRAME;
+        size_t skip = position % CONTENT_FRAME, n;
+        uint32_t crc;
+
+        rc = content_frame_read(j->disk, h, c, i, frame, &n, &crc);
+        if (rc < 0) {
+            uint64_t at = c->start + i * (FRAME_HEADER + CONTENT_FRAME);
+
+            found_bad(j, at, at + FRAME_HEADER + n, large);
+            break;
+        }
+        n = n - skip < j->n - j->got ? n - skip : j->n - j->got;
+        memcpy(j->p + j->got, frame + FRAME_HEADER + skip, n);
+        j->got += n;
+    }
+    mem_free(frame);
+    return rc;
+}
+
+static int read_large(struct read_job *j, const struct message_head *m)
+{
+    struct content_frames c = content_in_file(m);
+    char name[32];
+    int h, rc;
+
+    j->large = m->large;
+    disk_large_name(name, m->large);
+    h = disk_open(j->disk, name, 0);
+    if (h < 0) {
+        found_bad(j, 0, 0, true);
+        return h;
+    }
+    rc = read_content(j, h, &c, true);
+    disk_close(j->disk, h);
+    return rc;
+}
+
+static int take_memory(struct read_job *j, uint64_t size)
+{
+    if (size > j->n)
+        return -EMSGSIZE;
+    j->n = (size_t)size;
+    j->p = mem_alloc(size ? size : 1);
+    j->own = true;
+    return j->p ? 0 : -ENOMEM;
+}
+
+/* One of the parts in the commit record's body, which is read and checked whole. */
+static int read_body(struct read_job *j, int h, const struct frame *f, const struct message_head *m)
+{
+    uint64_t start = 0, size = m->envelope;
+    char *body = mem_alloc(f->body ? f->body : 1);
+    int rc = body ? 0 : -ENOMEM;
+
+    if (j->part != SPOOL_ENVELOPE) {
+        start = m->envelope + (j->part == SPOOL_DIGEST ? (uint64_t)m->prefix : 0);
+        size = j->part == SPOOL_DIGEST ? m->digest : m->prefix;
+    }
+    if (rc == 0)
+        rc = disk_read(j->disk, h, body, f->body, j->at + FRAME_HEADER + f->head);
+    if (rc == 0 && (crc32c(str_of(body, f->body)) != f->body_crc || start + size > f->body))
+        rc = -EBADMSG;
+    if (rc < 0)
+        found_bad(j, j->at, j->at + frame_size(f), false);
+    else if (!j->p)
+        rc = take_memory(j, size);
+    if (rc == 0 && j->from < size) {
+        j->got = size - j->from < j->n ? (size_t)(size - j->from) : j->n;
+        memcpy(j->p, body + start + j->from, j->got);
+    }
+    mem_free(body);
+    return rc;
+}
+
+static int read_record(struct read_job *j, int h, struct frame *f, struct message_head *m)
+{
+    char octets[FRAME_HEADER + FRAME_HEAD_MAX];
+    size_t got;
+    int rc = disk_read_some(j->disk, h, octets, sizeof octets, j->at, &got);
+
+    if (rc == 0 &&
+        (!frame_decode(octets, got, j->disk->salt, f) || f->type != FRAME_MESSAGE ||
+            f->segment != j->segment || f->epoch != (uint32_t)j->epoch ||
+            !message_head_decode(str_of(octets + FRAME_HEADER, f->head), m) || m->id != j->id ||
+            m->back > j->at || (uint64_t)m->envelope + m->prefix + m->digest != f->body ||
+            f->body > j->segment_size))
+        rc = -EBADMSG;
+    if (rc < 0)
+        found_bad(j, j->at, j->at + FRAME_HEADER + MESSAGE_HEAD, false);
+    return rc;
+}
+
+static void read_run(void *arg)
+{
+    struct read_job *j = arg;
+    struct content_frames c;
+    struct message_head m;
+    struct frame f;
+    char name[32];
+    int h;
+
+    disk_segment_name(name, j->file);
+    h = disk_open(j->disk, name, 0);
+    j->rc = h < 0 ? h : read_record(j, h, &f, &m);
+    if (j->rc == 0 && j->part != SPOOL_CONTENT) {
+        j->rc = read_body(j, h, &f, &m);
+    } else if (j->rc == 0 && m.large) {
+        j->rc = read_large(j, &m);
+    } else if (j->rc == 0) {
+        c = content_in_log(j->at, &f, &m);
+        j->rc = read_content(j, h, &c, false);
+    }
+    disk_close(j->disk, h);
+}
+
+/* ---- from the cache */
+
+static size_t copy_range(struct str from, uint64_t at, char *p, size_t n)
+{
+    struct str s = at < from.n ? str_head(str_from(from, (size_t)at), n) : STR_NONE;
+
+    if (s.n)
+        memcpy(p, s.p, s.n);
+    return s.n;
+}
+
+static size_t read_cached(
+    const struct spool_message *m, enum spool_part part, uint64_t at, char *p, size_t n)
+{
+    size_t got = 0;
+
+    switch (part) {
+    case SPOOL_ENVELOPE:
+        return copy_range(m->envelope, at, p, n);
+    case SPOOL_PREFIX:
+        return copy_range(m->prefix, at, p, n);
+    case SPOOL_DIGEST:
+        return copy_range(m->digest, at, p, n);
+    case SPOOL_CONTENT:
+        break;
+    }
+    for (uint32_t i = 0; i < m->pieces && got < n; i++) {
+        got += copy_range(m->content[i], at, p + got, n - got);
+        at = at > m->content[i].n ? at - m->content[i].n : 0;
+    }
+    return got;
+}
+
+/* ---- the calls */
+
+static bool is_damage(int rc)
+{
+    return rc == -EBADMSG || rc == -EIO || rc == -ENOENT;
+}
+
+static int failed(struct spool *s, struct read_job *j, struct err *e)
+{
+    struct entry *n = index_find(&s->store.index, j->id);
+    char name[32];
+
+    /* What was forgotten meanwhile may have been overwritten: that is no damage. */
+    if (!n || n->segment->number != j->segment)
+        return err_set(e, ERR_PERMANENT, ORIGIN, "the message is no longer in the spool");
+    if (!is_damage(j->rc))
+        return spool_error(e, j->rc, "reading the spool");
+    if (!(n->flags & ENTRY_DAMAGED)) {
+        n->flags |= ENTRY_DAMAGED;
+        if (j->bad_large)
+            disk_large_name(name, j->large);
+        else
+            disk_segment_name(name, j->file);
+        spool_damaged(s, name, j->segment, j->bad, j->bad_end, "message");
+    }
+    return err_set_status(e, ERR_PERMANENT, (struct err_status){4, 3, 0}, ORIGIN,
+        "the message is damaged in the spool and was set aside");
+}
+
+static int run_job(struct spool *s, struct read_job *j, struct err *e)
+{
+    int rc = pool_run(s->readers, read_run, j, e);
+
+    if (rc == 0 && j->rc < 0)
+        rc = failed(s, j, e);
+    return rc;
+}
+
+static struct read_job *new_job(
+    struct spool *s, const struct entry *n, enum spool_part part, struct err *e)
+{
+    struct read_job *j = MEM_NEW(struct read_job);
+
+    if (!j) {
+        err_memory(e, ORIGIN);
+        return NULL;
+    }
+    *j = (struct read_job){
+        .disk = &s->store.disk,
+        .id = n->id,
+        .segment = n->segment->number,
+        .segment_size = n->segment->size,
+        .epoch = n->segment->epoch,
+        .file = n->segment->file,
+        .at = (uint64_t)n->at * FRAME_ALIGN,
+        .part = part,
+    };
+    return j;
+}
+
+static void free_job(struct read_job *j)
+{
+    if (j->own)
+        mem_free(j->p);
+    mem_free(j);
+}
+
+static int find(struct spool *s, uint64_t id, struct entry **n, struct err *e)
+{
+    s->stats.reads++;
+    *n = index_find(&s->store.index, id);
+    return *n ? 0 : err_set(e, ERR_PERMANENT, ORIGIN, "no such message in the spool");
+}
+
+int spool_read(struct spool *s, uint64_t id, enum spool_part part, uint64_t at, void *p, size_t n,
+    size_t *got, struct err *e)
+{
+    struct entry *entry;
+    struct read_job *j;
+    int rc;
+
+    if (find(s, id, &entry, e) < 0)
+        return -1;
+    if (entry->flags & ENTRY_CACHED) {
+        s->stats.cache_hits++;
+        *got = read_cached(cache_find(&s->cache, id), part, at, p, n);
+        return 0;
+    }
+    j = new_job(s, entry, part, e);
+    if (!j)
+        return -1;
+    j->from = at;
+    j->p = p;
+    j->n = n;
+    rc = run_job(s, j, e);
+    if (rc == 0)
+        *got = j->got;
+    free_job(j);
+    return rc;
+}
+
+/* Content and prefix have a known size; they are fetched into place. */
+static int load_content(struct spool *s, const struct entry *n, struct buf *out, struct err *e)
+{
+    char *p = buf_reserve(out, n->content);
+    uint64_t size = n->content;
+    size_t got;
+
+    if (!p)
+        return err_set(e, ERR_TEMPORARY, ORIGIN, "the content does not fit into memory");
+    if (spool_read(s, n->id, SPOOL_CONTENT, 0, p, size, &got, e) < 0)
+        return -1;
+    buf_advance(out, got);
+    return 0;
+}
+
+int spool_load(struct spool *s, uint64_t id, enum spool_part part, struct buf *out, struct err *e)
+{
+    struct entry *n;
+    struct read_job *j;
+    struct spool_message *m;
+    int rc;
+
+    if (find(s, id, &n, e) < 0)
+        return -1;
+    if (part == SPOOL_CONTENT)
+        return load_content(s, n, out, e);
+    if (n->flags & ENTRY_CACHED) {
+        s->stats.cache_hits++;
+        m = cache_find(&s->cache, id);
+        rc = buf_put(out, part == SPOOL_ENVELOPE ? m->envelope
+                          : part == SPOOL_PREFIX ? m->prefix
+                                                 : m->digest);
+        return rc < 0 ? err_set(e, ERR_TEMPORARY, ORIGIN, "the part is too large") : 0;
+    }
+    j = new_job(s, n, part, e);
+    if (!j)
+        return -1;
+    j->n = out->max;
+    rc = run_job(s, j, e);
+    if (rc == 0 && buf_put(out, str_of(j->p, j->got)) < 0)
+        rc = err_set(e, ERR_TEMPORARY, ORIGIN, "the part is too large");
+    free_job(j);
+    return rc;
+}
