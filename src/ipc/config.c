@@ -91,6 +91,8 @@ static int decode_titled(
 {
     uint32_t count = dec_count(d, s->most, 4);
 
+    if (s->required && count == 0)
+        return err_set(e, ERR_BUG, "config", "there is no %s section", s->name);
     if (!config_elements_make(c, s, count))
         return err_memory(e, "config");
     for (uint32_t i = 0; i < count; i++) {
@@ -120,8 +122,7 @@ static void report_to_err(struct config_checker *k, const struct config_section 
 
     (void)i;
     if (!d->failed)
-        err_set(d->e, ERR_BUG, "config", "%s %s: %s", s && s->name ? s->name : "",
-            option ? option : "", text);
+        err_set(d->e, ERR_BUG, "config", "%s %s: %s", s->name, option, text);
     d->failed = true;
 }
 

@@ -16,7 +16,7 @@ static const struct config_section *section_named(const char *name)
 static void report(
     struct config_checker *k, const char *section, uint32_t i, const char *option, const char *text)
 {
-    k->report(k, section ? section_named(section) : NULL, i, option, text);
+    k->report(k, section_named(section), i, option, text);
 }
 
 static bool tls_section_titled(const struct config *c, struct str title)
@@ -68,8 +68,6 @@ static bool too_many_addresses(const struct config *c)
 
 void config_check(const struct config *c, struct config_checker *k)
 {
-    if (c->listens == 0)
-        report(k, NULL, 0, NULL, "there is no listen section: nothing to do");
     if (too_many_addresses(c))
         report(k, "listen", 0, "address", "more than 1000 addresses in all");
     else

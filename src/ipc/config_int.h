@@ -48,6 +48,7 @@ struct config_row {
 struct config_section {
     const char *name;
     bool titled;
+    bool required;       /* there must be one */
     size_t offset;       /* in struct config, of the struct or of the pointer to the array */
     size_t count_offset; /* of the array's uint32_t */
     size_t size;         /* of an element */
@@ -104,7 +105,7 @@ void config_limits_put(const struct config_row *row, struct buf *out); /* "1K to
 /* ---- checks over several options (config_check.c) */
 
 struct config_checker {
-    /* Option `row` (or NULL) of element i of a section is wrong. */
+    /* `option` in element i of a section is wrong. */
     void (*report)(struct config_checker *k, const struct config_section *s, uint32_t i,
         const char *option, const char *text);
 };

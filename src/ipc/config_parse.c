@@ -172,10 +172,6 @@ static void problem_in(struct parse *p, unsigned line, const struct config_secti
     uint32_t count;
     struct str t = scan_sections(&p->scan, &count)[scanned].title;
 
-    if (!s) {
-        config_problem(&p->problems, line, "%s", text);
-        return;
-    }
     escape_copy(title, sizeof title, t, ESCAPE_TEXT);
     config_problem(&p->problems, line, "%s%s%s%s%s%s: %s", s->name ? s->name : "",
         title[0] ? " '" : "", title, title[0] ? "'" : "", s->name && option ? " " : "",
@@ -254,6 +250,8 @@ static void walk_titled(struct parse *p, size_t which, cfg_t *top)
         config_problem(&p->problems, 0, "more than %u sections %s", s->most, s->name);
         return;
     }
+    if (s->required && count == 0 && p->fatal_line == UINT_MAX)
+        config_problem(&p->problems, 0, "there is no %s section", s->name);
     p->elements[which] = arena_array(&p->scan.arena, count, sizeof *p->elements[which]);
     if (!p->elements[which] || !config_elements_make(p->c, s, count)) {
         p->problems.out_of_memory = true;
@@ -300,15 +298,12 @@ static void report_with_line(struct config_checker *k, const struct config_secti
     const char *option, const char *text)
 {
     struct parse *p = ((struct parse_checker *)(void *)k)->p;
-    uint32_t scanned = 0;
+    uint32_t scanned;
     const struct scan_option *at;
     unsigned line;
 
-    if (s && s->titled)
-        scanned = p->elements[s - config_sections][i];
-    else if (s)
-        scanned = scan_section_of(p, s->name);
-    at = option ? scan_option_of(p, scanned, option) : NULL;
+    scanned = s->titled ? p->elements[s - config_sections][i] : scan_section_of(p, s->name);
+    at = scan_option_of(p, scanned, option);
     line = at ? at->line : section_line(p, scanned);
     problem_in(p, line, s, scanned, option, text);
 }

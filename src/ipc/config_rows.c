@@ -280,6 +280,7 @@ const struct config_section config_sections[] = {
                    "certificate = \"/etc/veredus/tls/cert.pem\"\n"
                    "key = \"/etc/veredus/tls/key.pem\"\n"},
     {.name = "listen",
+        .required = true,
         TITLED(listen, listens, config_listen, 100, sound_title),
         ROWS(listen_rows),
         .sentence = "Where connections are accepted. AUTH, LOGIN and USER are refused before TLS.",

@@ -27,6 +27,7 @@ struct token {
 enum {
     WORDS_MAX = 3, /* route from "D" */
     SHOWN_MAX = 80,
+    SECTIONS_MAX = 12000, /* libConfuse compares each title with all before it */
 };
 
 struct scanner {
@@ -265,6 +266,8 @@ static int open_section(struct scanner *s, const struct token *t)
 
     if (s->word_count == 0 || s->in_section || !is_name(section.name))
         return fatal(s, t->line, "'{' has no place here");
+    if (section_count(s) > SECTIONS_MAX)
+        return fatal(s, t->line, "too many sections");
     if (s->word_count == 3) {
         /* Sender routes: the title is two words. */
         if (!str_eq(s->words[1].word, STR("from")))

@@ -163,9 +163,8 @@ static const struct {
     struct str text;
     const char *problems[6];
 } bad[] = {
-    {STR_INIT(""), {"0 hostname: missing", "0 data: missing"}},
-    {STR_INIT("hostname = h.example\ndata = \"/d\"\n"),
-        {"0 there is no listen section: nothing to do"}},
+    {STR_INIT(""), {"0 hostname: missing", "0 data: missing", "0 there is no listen section"}},
+    {STR_INIT("hostname = h.example\ndata = \"/d\"\n"), {"0 there is no listen section"}},
     {STR_INIT(LEAST "nope = 1\nqueue { hold = maybe }"), {"4 no such option 'nope'"}},
     {STR_INIT(LEAST "queue { hold = maybe }\n# x\n\nnope = 1\n"),
         {"4 queue hold: 'maybe': neither yes nor no", "7 no such option 'nope'"}},
@@ -289,6 +288,21 @@ static void test_size(void **state)
     assert_null(parse(str_of(text, n)));
     assert_true(str_eq(problems.v[0].text, STR("the file is larger than 1 MiB")));
     mem_free(text);
+}
+
+/* libConfuse's time grows with the square of the sections. */
+static void test_many_sections(void **state)
+{
+    struct buf text;
+
+    (void)state;
+    buf_init(&text, CONFIG_SIZE_MAX);
+    for (int i = 0; i < 100000; i++)
+        buf_put(&text, STR("tls a{}\n"));
+    assert_null(parse(buf_str(&text)));
+    assert_true(problems.count > 0);
+    assert_true(str_eq(problems.v[problems.count - 1].text, STR("too many sections")));
+    buf_done(&text);
 }
 
 static void test_codec(void **state)
@@ -421,6 +435,7 @@ int main(void)
         cmocka_unit_test(test_literal),
         cmocka_unit_test(test_problems),
         cmocka_unit_test(test_size),
+        cmocka_unit_test(test_many_sections),
         cmocka_unit_test(test_codec),
         cmocka_unit_test(test_no_memory),
         cmocka_unit_test(test_generated),
