@@ -1,0 +1,126 @@
+#include "base/mem.h"
+
+#include "ipc/master_role.h"
+
+#include "master/master_int.h"
+
+static int make_class(struct master *m, const struct config *config, enum role_class class,
+    uint32_t generation, struct err *e)
+{
+    bool wide = listeners_wide(config, class);
+    unsigned count = wide ? m->listeners.processes : class == CLASS_CLIENT;
+
+    for (unsigned i = 0; i < count; i++) {
+        struct process *p = process_new(m, ROLE_INBOUND, class, (uint16_t)i, (uint16_t)count);
+        if (!p)
+            return err_memory(e, "master");
+        p->generation = generation;
+    }
+    return 0;
+}
+
+/* One of that generation that is empty, or not ready; NULL where there is none. */
+static struct process *find(struct master *m, uint32_t generation, bool empty)
+{
+    LIST_EACH(link, &m->processes)
+    {
+        struct process *p = process_of(link);
+        if (p->kind == ROLE_INBOUND && p->generation == generation && !p->draining &&
+            (empty ? p->pid == 0 : !p->ready))
+            return p;
+    }
+    return NULL;
+}
+
+static void drop(struct master *m, uint32_t generation)
+{
+    LIST_EACH(link, &m->processes)
+    {
+        struct process *p = process_of(link);
+        if (p->kind != ROLE_INBOUND || p->generation != generation)
+            continue;
+        p->draining = true;
+        process_kill(p);
+    }
+    keeper_sweep(m);
+}
+
+static int fill(struct master *m, const struct config *config, uint32_t generation, struct err *e)
+{
+    struct process *p;
+
+    while ((p = find(m, generation, true)))
+        if (keeper_fill(p, config, e) < 0)
+            return -1;
+    return 0;
+}
+
+static int wait_ready(struct master *m, uint32_t generation, struct err *e)
+{
+    uint64_t until = run_now_fresh() + RELOAD_READY_MS;
+    struct process *p;
+
+    while ((p = find(m, generation, false))) {
+        if (m->phase == MASTER_STOPPING)
+            return err_set(e, ERR_CANCELLED, "master", "the server is stopping");
+        if (p->pid == 0) {
+            *e = p->why;
+            return -1;
+        }
+        if (master_wait(m, until) < 0)
+            return err_set(e, ERR_DEADLINE, "master", "%s did not become ready in time",
+                role_kind_name(p->kind));
+    }
+    return 0;
+}
+
+int generation_start(
+    struct master *m, const struct config *config, uint32_t generation, struct err *e)
+{
+    if (make_class(m, config, CLASS_MX, generation, e) == 0 &&
+        make_class(m, config, CLASS_CLIENT, generation, e) == 0 &&
+        fill(m, config, generation, e) == 0 && wait_ready(m, generation, e) == 0)
+        return 0;
+    drop(m, generation);
+    return -1;
+}
+
+static void drain(struct process *p)
+{
+    uint64_t before = fiber_deadline_shorten(run_now_fresh() + DRAIN_ASK_MS);
+    struct buf reply;
+
+    buf_init(&reply, 16);
+    p->busy++;
+    /* One that does not answer would go on to take connections. */
+    if (p->pid &&
+        (!p->ready || !p->channel || channel_ask(p->channel, MR_DRAIN, STR_NONE, &reply, NULL) < 0))
+        process_kill(p);
+    p->busy--;
+    buf_done(&reply);
+    fiber_deadline_restore(before);
+}
+
+void generation_drain_others(struct master *m)
+{
+    struct process *next;
+
+    do {
+        next = NULL;
+        LIST_EACH(link, &m->processes)
+        {
+            struct process *p = process_of(link);
+            if (p->kind != ROLE_INBOUND || p->generation == m->generation)
+                continue;
+            if (!p->draining)
+                next = p;
+            else if (p->generation + GENERATIONS_MAX <= m->generation && p->pid)
+                process_stop(p, m->config->shutdown_grace_ms);
+        }
+        if (next) {
+            next->draining = true;
+            drain(next);
+        }
+    } while (next);
+    keeper_sweep(m);
+}

@@ -1,0 +1,160 @@
+#include "base/mem.h"
+
+#include "master/master_int.h"
+
+enum {
+    FILL_MS = 10000, /* a child that does not take what it gets is given up */
+    PAUSE_FIRST_MS = 100,
+    PAUSE_MOST_MS = 30000,
+    LIVED_MS = 60000, /* a death after so long is a first one again */
+};
+
+static int connect_core(struct process *core, struct process *inbound, struct err *e)
+{
+    int result;
+
+    if (!core || !core->channel || !inbound->channel || inbound->core == core->number)
+        return 0;
+    inbound->core = core->number;
+    core->busy++;
+    inbound->busy++;
+    result = process_connect(core, inbound, e);
+    core->busy--;
+    inbound->busy--;
+    return result;
+}
+
+/* A new core gets a channel to every inbound, a new inbound one to core. */
+static int connect_all(struct process *p, struct err *e)
+{
+    struct master *m = p->master;
+    struct process *next;
+
+    if (p->kind == ROLE_INBOUND)
+        return connect_core(m->core, p, e);
+    do {
+        next = NULL;
+        LIST_EACH(link, &m->processes)
+        {
+            struct process *other = process_of(link);
+            if (other->kind == ROLE_INBOUND && other->channel && other->core != p->number)
+                next = other;
+        }
+        if (next && connect_core(p, next, e) < 0)
+            return -1;
+    } while (next && p->channel);
+    return 0;
+}
+
+static int hand_over(struct process *p, const struct config *config, struct err *e)
+{
+    uint64_t before = fiber_deadline_shorten(run_now_fresh() + FILL_MS);
+    int result = process_send_start(p, config, p->master->control_fd, e);
+
+    if (result == 0)
+        result = connect_all(p, e);
+    fiber_deadline_restore(before);
+    return result;
+}
+
+int keeper_fill(struct process *p, const struct config *config, struct err *e)
+{
+    struct master *m = p->master;
+    struct err why;
+
+    p->core = 0;
+    if (process_spawn(p, &m->scope, &m->sink, e) < 0) {
+        process_kill(p);
+        return -1;
+    }
+    p->busy++;
+    if (hand_over(p, config, &why) < 0 && p->pid && p->channel) {
+        p->why = why;
+        process_kill(p);
+    }
+    p->busy--;
+    return 0;
+}
+
+void keeper_ended(struct process *p)
+{
+    uint64_t now = run_now_fresh();
+
+    if (now - p->started_at >= LIVED_MS)
+        p->pause_ms = 0;
+    p->due_at = now + p->pause_ms;
+    p->pause_ms = p->pause_ms ? p->pause_ms * 2 : PAUSE_FIRST_MS;
+    if (p->pause_ms > PAUSE_MOST_MS)
+        p->pause_ms = PAUSE_MOST_MS;
+    p->restarts++;
+}
+
+/* The empty place of the live generation that is to be filled first, or NULL. */
+static struct process *next_due(struct master *m)
+{
+    struct process *first = NULL;
+
+    LIST_EACH(link, &m->processes)
+    {
+        struct process *p = process_of(link);
+        if (p->pid || p->draining || p->busy || p->generation != m->generation)
+            continue;
+        if (!first || p->due_at < first->due_at)
+            first = p;
+    }
+    return first;
+}
+
+/* Kills those of old generations that were told to end and have not; says when the next is due. */
+static uint64_t kill_overdue(struct master *m)
+{
+    uint64_t now = run_now_fresh(), next = DEADLINE_NONE;
+
+    LIST_EACH(link, &m->processes)
+    {
+        struct process *p = process_of(link);
+        if (p->pid == 0 || p->killed || p->stop_at == DEADLINE_NONE)
+            continue;
+        if (now >= p->stop_at + KILL_AFTER_MS)
+            process_kill(p);
+        else if (p->stop_at + KILL_AFTER_MS < next)
+            next = p->stop_at + KILL_AFTER_MS;
+    }
+    return next;
+}
+
+void keeper_run(void *arg)
+{
+    struct master *m = arg;
+    struct process *p;
+    struct err e;
+
+    while (m->phase == MASTER_RUNNING) {
+        uint64_t overdue = kill_overdue(m);
+        p = next_due(m);
+        if (!p || run_now_fresh() < p->due_at) {
+            master_wait(m, p && p->due_at < overdue ? p->due_at : overdue);
+            continue;
+        }
+        if (keeper_fill(p, m->config, &e) == 0) {
+            log_info(&m->event, "process_restarted", kv_c("role", role_kind_name(p->kind)),
+                kv_c("class", role_class_name(p->class)), kv_i64("pid", p->pid),
+                kv_u64("restarts", p->restarts));
+        } else {
+            log_error(&m->event, "process_not_started", kv_c("role", role_kind_name(p->kind)),
+                kv_err(&e));
+            keeper_ended(p);
+        }
+        keeper_sweep(m);
+    }
+}
+
+void keeper_sweep(struct master *m)
+{
+    LIST_EACH(link, &m->processes)
+    {
+        struct process *p = process_of(link);
+        if (p->draining && !p->pid && !p->busy)
+            process_free(p);
+    }
+}

@@ -1,0 +1,593 @@
+#include "master/master.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/table.h"
+#include "base/unit_test.h"
+
+#include "master/fake_rooms.h"
+
+/* A whole server with rooms of ours (fake_rooms.c): this program is master and all roles too. */
+
+enum {
+    PATIENCE_MS = 30000,
+    TEXT = 65536,
+    PORT = 2525,
+};
+
+static char base[100]; /* the directory of this test */
+static char host[32];
+static pid_t server;
+static int errors; /* where the server's standard error can be read */
+static char said[TEXT];
+static size_t said_n;
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* ---- the server */
+
+static void write_config(const char *more)
+{
+    char path[200];
+    FILE *f;
+
+    snprintf(path, sizeof path, "%s/veredus.conf", base);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fprintf(f,
+        "hostname = \"mx.example.test\"\ndata = \"%s/data\"\nshutdown-grace = \"6s\"\n"
+        "listen \"mx\" { protocol = smtp address = {\"%s:%d\"} }\n%s\n",
+        base, host, PORT, more);
+    fclose(f);
+}
+
+static int setup(void **state)
+{
+    static unsigned number;
+
+    (void)state;
+    snprintf(base, sizeof base, "/tmp/veredus-master-XXXXXX");
+    assert_non_null(mkdtemp(base));
+    chmod(base, 0755);
+    snprintf(host, sizeof host, "127.%u.%u.%u", 200 + number % 50, (unsigned)getpid() >> 8 & 255,
+        (unsigned)getpid() & 255);
+    number++;
+    write_config("");
+    said_n = 0;
+    server = 0;
+    return 0;
+}
+
+static void start(void)
+{
+    char path[200];
+    int fds[2];
+
+    snprintf(path, sizeof path, "%s/veredus.conf", base);
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    fflush(NULL);
+    server = fork();
+    assert_true(server >= 0);
+    if (server == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        dup2(fds[1], STDERR_FILENO);
+        _exit(master_serve(path) == 0 ? 0 : 1);
+    }
+    close(fds[1]);
+    errors = fds[0];
+}
+
+/* Reads on until the server has said this, after position `from`; or to the end, for NULL. */
+static bool hear(const char *what, size_t from)
+{
+    uint64_t until = now_ms() + PATIENCE_MS;
+
+    for (;;) {
+        struct pollfd p = {.fd = errors, .events = POLLIN};
+        ssize_t n;
+        said[said_n] = '\0';
+        if (what && strstr(said + from, what))
+            return true;
+        if (now_ms() > until || said_n > TEXT - 5000)
+            fail_msg("\"%s\" was not said within %d ms, but:\n%s", what, PATIENCE_MS, said);
+        if (poll(&p, 1, 1000) <= 0)
+            continue;
+        n = read(errors, said + said_n, 4096);
+        if (n <= 0)
+            return false;
+        said_n += (size_t)n;
+    }
+}
+
+static void await(const char *what, size_t from)
+{
+    if (!hear(what, from))
+        fail_msg("ended without \"%s\":\n%s", what, said);
+}
+
+static int wait_end(void)
+{
+    int status;
+
+    hear(NULL, 0);
+    assert_int_equal(waitpid(server, &status, 0), server);
+    server = 0;
+    close(errors);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int teardown(void **state)
+{
+    char command[200];
+
+    (void)state;
+    if (server) {
+        kill(server, SIGKILL);
+        waitpid(server, NULL, 0);
+        close(errors);
+    }
+    snprintf(command, sizeof command, "rm -rf %s", base);
+    return system(command);
+}
+
+/* ---- clients */
+
+static int connect_inbound(void)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    inet_pton(AF_INET, host, &a.sin_addr);
+    if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static int connect_runtime(const char *name)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    snprintf(a.sun_path, sizeof a.sun_path, "%.60s/data/run/%.20s", base, name);
+    if (connect(fd, (struct sockaddr *)&a, sizeof a) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+/* One line to fd, one line back; empty where the other side has ended. */
+static const char *talk(int fd, const char *line)
+{
+    static char answer[TEXT];
+    size_t n = 0;
+
+    assert_true(fd >= 0);
+    if (dprintf(fd, "%s\r\n", line) < 0)
+        return "";
+    while (n < sizeof answer - 1 && !memchr(answer, '\n', n)) {
+        struct pollfd p = {.fd = fd, .events = POLLIN};
+        ssize_t got;
+        assert_int_equal(poll(&p, 1, PATIENCE_MS), 1);
+        got = read(fd, answer + n, sizeof answer - 1 - n);
+        if (got <= 0)
+            break;
+        n += (size_t)got;
+    }
+    answer[n] = '\0';
+    return answer;
+}
+
+static const char *once(int fd, const char *line)
+{
+    const char *answer = talk(fd, line);
+
+    close(fd);
+    return answer;
+}
+
+struct who {
+    unsigned index, generation;
+    int pid, core;
+};
+
+static struct who who_of(const char *answer)
+{
+    struct who w = {.core = -1};
+
+    if (sscanf(answer, "inbound mx %u generation %u pid %d core %d", &w.index, &w.generation,
+            &w.pid, &w.core) < 3)
+        fail_msg("not an answer: \"%s\"", answer);
+    return w;
+}
+
+static struct who who(void)
+{
+    return who_of(once(connect_inbound(), "who"));
+}
+
+/* ---- tests */
+
+static void test_life(void **state)
+{
+    struct stat st;
+    char path[200];
+    struct who w;
+
+    (void)state;
+    start();
+    await(" started ", 0);
+    w = who();
+    assert_int_equal(w.generation, 1);
+    assert_true(w.core > 0 && w.pid > 0 && w.core != w.pid);
+    assert_non_null(strstr(once(connect_runtime("submit"), "who"), "inbound client 0"));
+    snprintf(path, sizeof path, "%s/data/run/control", base);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0600);
+    snprintf(path, sizeof path, "%s/data/run/submit", base);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0666);
+    snprintf(path, sizeof path, "%s/data/spool", base);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0700);
+    assert_non_null(strstr(once(connect_runtime("control"), "status"), "master:0:1:0 core:0:1:0 "));
+    kill(server, SIGTERM);
+    assert_int_equal(wait_end(), 0);
+    assert_non_null(strstr(said, " stopped"));
+    assert_int_equal(stat(path, &st), 0);
+    snprintf(path, sizeof path, "%s/data/run/control", base);
+    assert_int_equal(stat(path, &st), -1);
+}
+
+static void test_death_of_inbound(void **state)
+{
+    struct who first, next;
+    size_t from;
+    int fd;
+
+    (void)state;
+    start();
+    await(" started ", 0);
+    for (int i = 0; i < 3; i++) {
+        from = said_n;
+        fd = connect_inbound();
+        first = who_of(talk(fd, "who"));
+        assert_string_equal(once(fd, "crash"), "");
+        await("process_died", from);
+        await("process_restarted", from);
+    }
+    next = who();
+    assert_int_equal(next.generation, 1);
+    assert_int_equal(next.core, first.core);
+    kill(server, SIGINT);
+    assert_int_equal(wait_end(), 0);
+}
+
+/* The others live on and get a channel to the new one. */
+static void test_death_of_core(void **state)
+{
+    struct who before, after = {.core = -1};
+    uint64_t until = now_ms() + PATIENCE_MS;
+    int fd;
+
+    (void)state;
+    start();
+    await(" started ", 0);
+    fd = connect_inbound();
+    before = who_of(talk(fd, "who"));
+    kill(before.core, SIGKILL);
+    await("process_restarted", 0);
+    while (after.core <= 0 && now_ms() < until)
+        after = who_of(talk(fd, "who"));
+    close(fd);
+    assert_int_equal(after.pid, before.pid);
+    assert_true(after.core > 0 && after.core != before.core);
+    kill(server, SIGTERM);
+    assert_int_equal(wait_end(), 0);
+}
+
+static void test_all_end_with_master(void **state)
+{
+    uint64_t until = now_ms() + PATIENCE_MS;
+    int fd;
+
+    (void)state;
+    start();
+    await(" started ", 0);
+    who();
+    kill(server, SIGKILL);
+    hear(NULL, 0);
+    while (((fd = connect_inbound()) >= 0 || (fd = connect_runtime("control")) >= 0) &&
+        now_ms() < until) {
+        close(fd);
+        poll(NULL, 0, 5);
+    }
+    assert_int_equal(fd, -1);
+}
+
+static void test_reload(void **state)
+{
+    struct who before, after;
+    int old;
+
+    (void)state;
+    start();
+    await(" started ", 0);
+    old = connect_inbound();
+    before = who_of(talk(old, "who"));
+    write_config("limits { recipients = 177 }");
+    assert_string_equal(once(connect_runtime("control"), "reload"), "live 1 177\r\n");
+    for (int i = 0; i < 8; i++) {
+        after = who();
+        assert_int_equal(after.generation, 2);
+        assert_int_equal(after.core, before.core);
+    }
+    /* What runs goes on, with a channel to core. */
+    after = who_of(talk(old, "who"));
+    assert_int_equal(after.pid, before.pid);
+    assert_int_equal(after.core, before.core);
+    close(old);
+    /* The same by a signal. */
+    write_config("limits { recipients = 178 }");
+    kill(server, SIGHUP);
+    await("reloaded generation=3", 0);
+    after = who();
+    assert_int_equal(after.generation, 3);
+    kill(server, SIGTERM);
+    assert_int_equal(wait_end(), 0);
+}
+
+static void test_reload_with_problems(void **state)
+{
+    struct who before, after;
+    const char *answer;
+
+    (void)state;
+    start();
+    await(" started ", 0);
+    before = who();
+    write_config("limits { recipients = \"many\" }\nlimits { command-timeout = soon }");
+    answer = once(connect_runtime("control"), "reload");
+    assert_non_null(strstr(answer, "veredus.conf:"));
+    kill(server, SIGHUP);
+    await("not_reloaded", 0);
+    await("veredus.conf:", 0);
+    write_config("runtime = \"/tmp/elsewhere\"");
+    answer = once(connect_runtime("control"), "reload");
+    assert_non_null(strstr(answer, "runtime cannot change"));
+    after = who();
+    assert_int_equal(after.generation, before.generation);
+    kill(server, SIGTERM);
+    assert_int_equal(wait_end(), 0);
+}
+
+/* A generation that cannot start leaves everything as it was. */
+static void test_reload_that_fails(void **state)
+{
+    char path[200];
+    const char *answer;
+    int fd;
+
+    (void)state;
+    start();
+    await(" started ", 0);
+    snprintf(path, sizeof path, "%s/data/fail-inbound", base);
+    fd = open(path, O_CREAT | O_WRONLY, 0600);
+    close(fd);
+    write_config("limits { recipients = 177 }");
+    answer = once(connect_runtime("control"), "reload");
+    assert_non_null(strstr(answer, "told to fail"));
+    assert_int_equal(who().generation, 1);
+    unlink(path);
+    assert_string_equal(once(connect_runtime("control"), "reload"), "live 1 177\r\n");
+    kill(server, SIGTERM);
+    assert_int_equal(wait_end(), 0);
+}
+
+static int count_fds(pid_t pid)
+{
+    char path[50];
+    DIR *dir;
+    int n = 0;
+
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    dir = opendir(path);
+    if (!dir)
+        return 0;
+    while (readdir(dir))
+        n++;
+    closedir(dir);
+    return n;
+}
+
+/* faults.md 48 */
+static void test_many_reloads(void **state)
+{
+    char text[40];
+    int fds = 0;
+
+    (void)state;
+    start();
+    await(" started ", 0);
+    for (unsigned i = 2; i < 12; i++) {
+        const char *answer = once(connect_runtime("control"), "reload");
+        if (!strstr(answer, "live"))
+            fail_msg("reload %u: %s\n%s", i, answer, said);
+        snprintf(text, sizeof text, "reloaded generation=%u", i);
+        await(text, 0);
+        if (i == 3)
+            fds = count_fds(server);
+    }
+    assert_int_equal(who().generation, 11);
+    assert_true(count_fds(server) <= fds + 8);
+    assert_non_null(strstr(once(connect_runtime("control"), "stop"), "stopping"));
+    assert_int_equal(wait_end(), 0);
+}
+
+/* A session that does not end is cut at the grace, and at once by a second signal. */
+static void test_stop_with_a_session(void **state)
+{
+    for (int second = 0; second < 2; second++) {
+        uint64_t begun;
+        int fd;
+        start();
+        await(" started ", 0);
+        fd = connect_inbound();
+        who_of(talk(fd, "who"));
+        begun = now_ms();
+        kill(server, SIGTERM);
+        await(" stopping ", 0);
+        if (second)
+            kill(server, SIGTERM);
+        assert_int_equal(wait_end(), 0);
+        if (second)
+            assert_true(now_ms() - begun < 4000);
+        else
+            assert_true(now_ms() - begun >= 4500 && now_ms() - begun < 9000);
+        close(fd);
+        said_n = 0;
+    }
+    (void)state;
+}
+
+static unsigned complaints(void)
+{
+    unsigned n = 0;
+
+    for (const char *p = said; (p = strstr(p, "veredus: ")); p++)
+        n += p == said || p[-1] == '\n';
+    return n;
+}
+
+/* One clear line, and status 1. */
+static void assert_cannot_start(const char *why)
+{
+    said_n = 0;
+    start();
+    assert_int_equal(wait_end(), 1);
+    if (!strstr(said, why) || complaints() != 1)
+        fail_msg("not one line with \"%s\":\n%s", why, said);
+}
+
+static void test_cannot_start(void **state)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(PORT)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    char path[200];
+
+    (void)state;
+    inet_pton(AF_INET, host, &a.sin_addr);
+    assert_int_equal(bind(fd, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(fd, 1), 0);
+    snprintf(path, sizeof path, "%s:%d", host, PORT);
+    assert_cannot_start(path);
+    close(fd);
+    snprintf(path, sizeof path, "%s/data/fail-core", base);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    assert_cannot_start("fail-core: told to fail");
+    unlink(path);
+    snprintf(path, sizeof path, "%s/data/fail-inbound", base);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    assert_cannot_start("fail-inbound: told to fail");
+    unlink(path);
+    write_config("limits { recipients = \"many\" }");
+    assert_cannot_start("veredus.conf:5");
+    snprintf(path, sizeof path, "%s/veredus.conf", base);
+    unlink(path);
+    assert_cannot_start(path);
+}
+
+static void test_data_below_a_file(void **state)
+{
+    char path[200];
+
+    (void)state;
+    snprintf(path, sizeof path, "%s/data", base);
+    close(open(path, O_CREAT | O_WRONLY, 0600));
+    assert_cannot_start("/data");
+}
+
+static void test_second_server(void **state)
+{
+    char first_host[32];
+    pid_t first;
+    int first_errors;
+
+    (void)state;
+    start();
+    await(" started ", 0);
+    first = server;
+    first_errors = errors;
+    snprintf(first_host, sizeof first_host, "%s", host);
+    host[strlen(host) - 1] = host[strlen(host) - 1] == '1' ? '2' : '1';
+    write_config("");
+    assert_cannot_start("/data/run/control");
+    snprintf(host, sizeof host, "%s", first_host);
+    server = first;
+    errors = first_errors;
+    assert_int_equal(who().generation, 1);
+    kill(server, SIGTERM);
+    assert_int_equal(wait_end(), 0);
+}
+
+/* Behind its walls a role finds no file, and is there all the same. */
+static void test_walls(void **state)
+{
+    (void)state;
+    start();
+    await("sandbox role=inbound", 0);
+    await(" started ", 0);
+    assert_string_equal(once(connect_inbound(), "misbehave"), "EACCES\n");
+    kill(server, SIGTERM);
+    assert_int_equal(wait_end(), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(test_life),
+        TEST(test_death_of_inbound),
+        TEST(test_death_of_core),
+        TEST(test_all_end_with_master),
+        TEST(test_reload),
+        TEST(test_reload_with_problems),
+        TEST(test_reload_that_fails),
+        TEST(test_many_reloads),
+        TEST(test_stop_with_a_session),
+        TEST(test_cannot_start),
+        TEST(test_data_below_a_file),
+        TEST(test_second_server),
+        TEST(test_walls),
+    };
+
+    signal(SIGPIPE, SIG_IGN);
+    table_seed((const uint8_t[16]){1});
+    if (argc > 0 && master_is_role(argv[0]))
+        return master_role_main(argc, argv);
+    if (argc > 1)
+        cmocka_set_test_filter(argv[1]);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,277 @@
+#include "master/profile.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define ALLOW(call)                                                                                \
+    {                                                                                              \
+        .number = SCMP_SYS(call), .act = CALL_ALLOW                                                \
+    }
+#define ALLOW_IF(call, condition, arg, v)                                                          \
+    {                                                                                              \
+        .number = SCMP_SYS(call), .act = CALL_ALLOW, .when = condition, .argument = arg,           \
+        .value = (uint64_t)(v)                                                                     \
+    }
+#define ANSWER(call, how)                                                                          \
+    {                                                                                              \
+        .number = SCMP_SYS(call), .act = how                                                       \
+    }
+#define KILL(call) ANSWER(call, CALL_KILL)
+
+/* Descriptors that are open, memory that is not executable, time, and the end. */
+static const struct profile_call all_roles[] = {
+    ALLOW(read),
+    ALLOW(readv),
+    ALLOW(write),
+    ALLOW(writev),
+    ALLOW(close),
+    ALLOW(lseek),
+    ALLOW(fstat),
+    ALLOW_IF(newfstatat, IF_ANY_BIT, 3, AT_EMPTY_PATH), /* fstat() of glibc */
+    ALLOW_IF(fcntl, IF_EQUAL, 1, F_GETFD),
+    ALLOW_IF(fcntl, IF_EQUAL, 1, F_SETFD),
+    ALLOW_IF(fcntl, IF_EQUAL, 1, F_GETFL),
+    ALLOW_IF(fcntl, IF_EQUAL, 1, F_SETFL),
+    ALLOW_IF(fcntl, IF_EQUAL, 1, F_DUPFD_CLOEXEC),
+    ALLOW_IF(ioctl, IF_EQUAL, 1, FIONBIO),
+    ALLOW_IF(ioctl, IF_EQUAL, 1, FIONREAD),
+
+    ALLOW(epoll_wait),
+    ALLOW(epoll_pwait),
+    ALLOW(epoll_ctl),
+    ALLOW(poll),
+    ALLOW(ppoll),
+    ALLOW(eventfd2),
+
+    ALLOW(accept4),
+    ALLOW(recvmsg),
+    ALLOW(recvfrom),
+    ALLOW(sendmsg),
+    ALLOW_IF(sendto, IF_EQUAL, 4, 0), /* to whom the socket is connected */
+    ALLOW(shutdown),
+    ALLOW(getsockname),
+    ALLOW(getpeername),
+    ALLOW(getsockopt),
+    ALLOW(setsockopt),
+
+    ALLOW_IF(mmap, IF_NOT_BITS, 2, PROT_EXEC),
+    ALLOW_IF(mprotect, IF_NOT_BITS, 2, PROT_EXEC),
+    ALLOW(munmap),
+    ALLOW(mremap),
+    ALLOW(madvise),
+    ALLOW(mincore),
+    ALLOW(brk),
+    ALLOW(mlock),
+    ALLOW(munlock),
+
+    ALLOW(futex),
+    ALLOW(sched_yield),
+    ALLOW(set_robust_list),
+    ALLOW(rseq),
+    ALLOW(membarrier),
+    ALLOW(rt_sigprocmask),
+    ALLOW(rt_sigreturn),
+    ALLOW(rt_sigaction),
+    ALLOW(sigaltstack),
+    ALLOW(restart_syscall),
+    ALLOW_IF(tgkill, IF_OWN_PID, 0, 0), /* abort() */
+
+    ALLOW(clock_gettime),
+    ALLOW(clock_getres),
+    ALLOW(clock_nanosleep),
+    ALLOW(nanosleep),
+    ALLOW(gettimeofday),
+    ALLOW(time),
+    ALLOW(getrandom),
+    ALLOW(getpid),
+    ALLOW(gettid),
+    ALLOW(getppid),
+    ALLOW(getuid),
+    ALLOW(geteuid),
+    ALLOW(getgid),
+    ALLOW(getegid),
+    ALLOW(getrusage),
+    ALLOW(sched_getaffinity),
+    ALLOW(sysinfo),
+    ALLOW(uname),
+    ALLOW_IF(prctl, IF_EQUAL, 0, PR_SET_NAME),
+    ALLOW(exit),
+    ALLOW(exit_group),
+
+    /* glibc goes on with clone(). */
+    ANSWER(clone3, CALL_ENOSYS),
+    /* Limits are set; libraries only ask. */
+    ANSWER(prlimit64, CALL_EPERM),
+};
+
+/* Libraries probe for files and do without. */
+static const struct profile_call no_files[] = {
+    ANSWER(open, CALL_EACCES),
+    ANSWER(openat, CALL_EACCES),
+    ANSWER(openat2, CALL_ENOSYS),
+    ANSWER(creat, CALL_EACCES),
+    ANSWER(stat, CALL_EACCES),
+    ANSWER(lstat, CALL_EACCES),
+    ANSWER(statx, CALL_ENOSYS),
+    ANSWER(access, CALL_EACCES),
+    ANSWER(faccessat, CALL_EACCES),
+    ANSWER(faccessat2, CALL_ENOSYS),
+    ANSWER(readlink, CALL_EACCES),
+    ANSWER(readlinkat, CALL_EACCES),
+};
+
+/* Which files, Landlock says. */
+static const struct profile_call files[] = {
+    ALLOW(open),
+    ALLOW(openat),
+    ALLOW(stat),
+    ALLOW(lstat),
+    ALLOW_IF(newfstatat, IF_NOT_BITS, 3, AT_EMPTY_PATH),
+    ALLOW(statx),
+    ALLOW(statfs),
+    ALLOW(fstatfs),
+    ALLOW(access),
+    ALLOW(faccessat),
+    ALLOW(faccessat2),
+    ALLOW(readlink),
+    ALLOW(readlinkat),
+    ALLOW(getcwd),
+    ALLOW(getdents64),
+    ALLOW(mkdir),
+    ALLOW(mkdirat),
+    ALLOW(rmdir),
+    ALLOW(unlink),
+    ALLOW(unlinkat),
+    ALLOW(rename),
+    ALLOW(renameat),
+    ALLOW(renameat2),
+    ALLOW(link),
+    ALLOW(linkat),
+    ALLOW(umask),
+    ALLOW(fchmod),
+    ALLOW(fchown), /* SQLite as root; without capabilities it changes nothing */
+    ALLOW(utimensat),
+    ALLOW(pread64),
+    ALLOW(preadv),
+    ALLOW(preadv2),
+    ALLOW(pwrite64),
+    ALLOW(pwritev),
+    ALLOW(pwritev2),
+    ALLOW(ftruncate),
+    ALLOW(truncate),
+    ALLOW(fallocate),
+    ALLOW(fadvise64),
+    ALLOW(readahead),
+    ALLOW(copy_file_range),
+    ALLOW(fsync),
+    ALLOW(fdatasync),
+    ALLOW(syncfs),
+    ALLOW(sync_file_range),
+    ALLOW(msync),
+    ALLOW(flock),
+    ALLOW_IF(fcntl, IF_EQUAL, 1, F_GETLK),
+    ALLOW_IF(fcntl, IF_EQUAL, 1, F_SETLK),
+    ALLOW_IF(fcntl, IF_EQUAL, 1, F_SETLKW),
+    ALLOW_IF(fcntl, IF_EQUAL, 1, F_OFD_GETLK),
+    ALLOW_IF(fcntl, IF_EQUAL, 1, F_OFD_SETLK),
+    ALLOW_IF(fcntl, IF_EQUAL, 1, F_OFD_SETLKW),
+    ALLOW_IF(fcntl, IF_EQUAL, 1, F_DUPFD),
+
+    /* Threads, never processes. */
+    ALLOW_IF(clone, IF_BITS, 0, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND),
+};
+
+/* DATA/keys is not among these, so nothing can be made or removed in DATA itself: what stands there
+ * is made before. SQLite wants to remove -wal and -shm with its last connection; they stay. */
+static const struct profile_path core_paths[] = {
+    {"spool", FILES_TREE, false},
+    {"mail", FILES_TREE, false},
+    {"trace", FILES_TREE, false},
+    {"lock", FILES_ONE, true},
+    {"control.db", FILES_ONE, false},
+    {"control.db-wal", FILES_ONE, true},
+    {"control.db-shm", FILES_ONE, true},
+    {"", FILES_LIST, false},
+};
+
+const struct profile profiles[ROLE_KINDS] = {
+    [ROLE_CORE] = {.calls = {{all_roles, COUNT(all_roles)}, {files, COUNT(files)}},
+        .paths = core_paths,
+        .path_count = COUNT(core_paths)},
+    [ROLE_INBOUND] = {.calls = {{all_roles, COUNT(all_roles)}, {no_files, COUNT(no_files)}}},
+};
+
+static const struct profile_call forbidden[] = {
+    KILL(execve),
+    KILL(execveat),
+    KILL(fork),
+    KILL(vfork),
+    KILL(socket),
+    KILL(socketpair),
+    KILL(connect),
+    KILL(bind),
+    KILL(listen),
+    KILL(ptrace),
+    KILL(process_vm_readv),
+    KILL(process_vm_writev),
+    KILL(kill),
+    KILL(tkill),
+    {.number = SCMP_SYS(tgkill), .act = CALL_KILL, .when = IF_OTHER_PID, .argument = 0},
+    KILL(pidfd_open),
+    KILL(pidfd_getfd),
+    KILL(pidfd_send_signal),
+    KILL(io_uring_setup),
+    KILL(io_uring_enter),
+    KILL(io_uring_register),
+    KILL(unshare),
+    KILL(setns),
+    KILL(mount),
+    KILL(umount2),
+    KILL(pivot_root),
+    KILL(chroot),
+    KILL(bpf),
+    KILL(perf_event_open),
+    KILL(userfaultfd),
+    KILL(keyctl),
+    KILL(add_key),
+    KILL(request_key),
+    KILL(memfd_create),
+    KILL(setuid),
+    KILL(setgid),
+    KILL(setresuid),
+    KILL(setresgid),
+    KILL(setgroups),
+    KILL(capset),
+    KILL(mknod),
+    KILL(mknodat),
+    KILL(chown),
+    KILL(chmod),
+    KILL(init_module),
+    KILL(finit_module),
+    KILL(kexec_load),
+    KILL(reboot),
+    KILL(swapon),
+    KILL(modify_ldt),
+    KILL(personality),
+    {.number = SCMP_SYS(mmap),
+        .act = CALL_KILL,
+        .when = IF_ANY_BIT,
+        .argument = 2,
+        .value = PROT_EXEC},
+    {.number = SCMP_SYS(mprotect),
+        .act = CALL_KILL,
+        .when = IF_ANY_BIT,
+        .argument = 2,
+        .value = PROT_EXEC},
+    {.number = SCMP_SYS(clone),
+        .act = CALL_KILL,
+        .when = IF_NOT_BITS,
+        .argument = 0,
+        .value = CLONE_THREAD},
+};
+
+const struct profile_calls profile_forbidden = {forbidden, COUNT(forbidden)};
