@@ -1,6 +1,7 @@
-/* bench/fiber.c: what a fiber costs. First a park and resume; then an echo of 64 octets over 100
- * connections, served once by fibers over streams and once by a bare epoll loop, each loaded by a
- * child process. Rates of single runs vary by a third: compare medians, and CPU a request.
+/* bench/fiber.c: what a fiber costs. First a park and resume, a start, and the memory of one that
+ * waits; then an echo of 64 octets over 100 connections, served in turn by fibers over streams and
+ * by a bare epoll loop, each loaded by a child process. Rates of single runs vary by a third:
+ * compare medians, and CPU a request.
  *
  *     fiber [SECONDS]
  */
@@ -97,6 +98,70 @@ static void bench_start(void)
 
     scope_init(&scope);
     CHECK(fiber_start(&scope, "starter", starter, NULL, &e) == 0);
+    run_loop();
+}
+
+/* ---- memory of those that wait */
+
+enum {
+    WAITERS = 10000,
+};
+
+static struct cond never;
+
+static void waiter(void *arg)
+{
+    struct err e;
+
+    (void)arg;
+    (void)cond_wait(&never, "never", &e);
+}
+
+/* Lines of a file in /proc, or the n-th number in it. */
+static unsigned long proc_number(const char *path, int nth)
+{
+    FILE *f = fopen(path, "re");
+    unsigned long value = 0;
+
+    CHECK(f);
+    if (nth < 0) {
+        for (int c; (c = getc(f)) != EOF;)
+            value += c == '\n';
+    } else {
+        for (int i = 0; i <= nth; i++)
+            CHECK(fscanf(f, "%lu", &value) == 1);
+    }
+    fclose(f);
+    return value;
+}
+
+static void count_waiters(void *arg)
+{
+    unsigned long pages = proc_number("/proc/self/statm", 1);
+    unsigned long maps = proc_number("/proc/self/maps", -1);
+    struct scope scope;
+    struct err e;
+
+    (void)arg;
+    scope_init(&scope);
+    for (int i = 0; i < WAITERS; i++)
+        CHECK(fiber_start(&scope, "waiter", waiter, NULL, &e) == 0);
+    CHECK(fiber_yield(&e) == 0);
+    printf("a waiting fiber: %.1f KiB resident, %.2f mappings\n",
+        (double)(proc_number("/proc/self/statm", 1) - pages) * 4 / WAITERS,
+        (double)(proc_number("/proc/self/maps", -1) - maps) / WAITERS);
+    scope_cancel(&scope);
+    scope_join(&scope);
+    run_stop();
+}
+
+static void bench_memory(void)
+{
+    struct scope scope;
+    struct err e;
+
+    scope_init(&scope);
+    CHECK(fiber_start(&scope, "count", count_waiters, NULL, &e) == 0);
     run_loop();
 }
 
@@ -234,6 +299,7 @@ int main(int argc, char **argv)
     CHECK(run_open(&e) == 0);
     bench_switch();
     bench_start();
+    bench_memory();
     for (int i = 0; i < 3; i++) {
         bench_echo("fibers", serve_fibers, seconds);
         bench_echo("epoll", serve_epoll, seconds);
