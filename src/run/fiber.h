@@ -41,7 +41,7 @@ uint64_t run_now_fresh(void);
 
 /* A function called once, outside any fiber, at the end of this turn, after all ready fibers have
  * run and before the loop sleeps: for what is gathered a turn and then written. Registering twice
- * in a turn is one. */
+ * in a turn is one. A queued hook stays where it is until it was called. */
 struct turn_hook {
     void (*fn)(struct turn_hook *);
     struct turn_hook *next;
