@@ -18,6 +18,7 @@
 #include "core/control/control.h"
 #include "core/offline.h"
 #include "master/identity.h"
+#include "master/layout.h"
 
 enum {
     REPLY_MAX = CHANNEL_FRAME_MAX,
@@ -127,6 +128,20 @@ static int run_client(struct client *client, struct err *e)
     return 0;
 }
 
+/* As root: becomes the user that the data directory belongs to. What is missing there is made. */
+static int enter(const struct config *config, enum client_need need, struct err *e)
+{
+    struct identity id;
+
+    if (identity_find(config, &id, e) < 0)
+        return -1;
+    if (need == CLIENT_ANY && layout_make_roots(config, &id, e) < 0)
+        return -1;
+    if (identity_become(config, e) < 0)
+        return -1;
+    return need == CLIENT_ANY ? layout_make(config, e) : 0;
+}
+
 int client_run(struct cmd *c, enum client_need need, client_fn *fn, void *arg)
 {
     struct client client = {.cmd = c, .need = need, .fn = fn, .arg = arg, .status = EXIT_FAILED};
@@ -135,7 +150,7 @@ int client_run(struct cmd *c, enum client_need need, client_fn *fn, void *arg)
     client.config = cmd_config(c);
     if (!client.config)
         return EXIT_FAILED;
-    if (identity_become(client.config, &e) < 0 || run_client(&client, &e) < 0)
+    if (enter(client.config, need, &e) < 0 || run_client(&client, &e) < 0)
         cmd_fail_err(&e);
     config_free(client.config);
     return client.status;

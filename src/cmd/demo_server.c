@@ -178,7 +178,7 @@ static int start(struct demo_server *s, int log, struct err *e)
 int demo_server_start(struct demo_server *s, const char *program, struct err *e)
 {
     const char *tmp = getenv("TMPDIR");
-    char path[DEMO_PATH_SIZE + 16];
+    char path[DEMO_PATH_SIZE];
     int log, status;
 
     *s = (struct demo_server){.program = program};
@@ -187,7 +187,7 @@ int demo_server_start(struct demo_server *s, const char *program, struct err *e)
         return err_os(e, errno, "demo", "%s: cannot create", path);
     snprintf(s->directory, sizeof s->directory, "%s", path);
     snprintf(s->config_path, sizeof s->config_path, "%s/veredus.conf", s->directory);
-    snprintf(path, sizeof path, "%s/log", s->directory);
+    snprintf(path, sizeof path, "%.240s/log", s->directory);
     log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     if (log < 0)
         return err_os(e, errno, "demo", "%s: cannot create", path);

@@ -5,7 +5,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { STEP = 16384 };
+enum {
+    STEP = 2048
+};
 
 static int write_all(int fd, const char *p, size_t n, struct err *e)
 {

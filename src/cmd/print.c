@@ -21,7 +21,8 @@ void print_json(const json_t *value)
 static void put_scalar(const json_t *value, struct buf *out)
 {
     if (json_is_string(value))
-        escape_put(out, str_of(json_string_value(value), json_string_length(value)), ESCAPE_TERMINAL);
+        escape_put(
+            out, str_of(json_string_value(value), json_string_length(value)), ESCAPE_TERMINAL);
     else if (json_is_integer(value))
         buf_printf(out, "%lld", (long long)json_integer_value(value));
     else if (json_is_real(value))

@@ -18,7 +18,7 @@
 enum {
     ARENA_MAX = 32 << 20,
     INPUT_MAX = 1 << 30,
-    PATH_SIZE = 4096,
+    PATH_SIZE = 1024,
 };
 
 struct send {

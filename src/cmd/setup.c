@@ -14,7 +14,7 @@
 #include "cmd/request.h"
 
 enum {
-    PATH_SIZE = 4096
+    PATH_SIZE = 1024
 };
 
 #define DEFAULT_DATA "/var/lib/veredus"

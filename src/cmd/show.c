@@ -157,6 +157,8 @@ int show_text(struct str raw)
             buf_clear(&text);
             put_text(raw, part, &text);
             fwrite(buf_str(&text).p, 1, buf_len(&text), stdout);
+            if (!str_ends(buf_str(&text), STR("\n")))
+                putchar('\n');
         } else if (is_attachment(part)) {
             print_attachment(raw, part);
         }

@@ -9,7 +9,7 @@
 
 enum {
     AGAIN_MS = 50,
-    PATH_SIZE = 4096,
+    PATH_SIZE = 1024,
 };
 
 /* A lock has no event that tells of its end, except a call that blocks: so it is asked for again.

@@ -11,7 +11,7 @@
 
 enum {
     STORES_WAIT_MS = 5000, /* a server that is just ending may hold the lock for a moment */
-    STORES_PATH = 4096,
+    STORES_PATH = 1024,
 };
 
 struct stores {

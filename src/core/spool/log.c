@@ -306,7 +306,7 @@ static int group_end(struct log *l)
     return 0;
 }
 
-int log_write(struct log *l, struct list *batches)
+int log_write_group(struct log *l, struct list *batches)
 {
     group_begin(l);
     LIST_EACH(link, batches)

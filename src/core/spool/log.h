@@ -58,7 +58,7 @@ uint64_t log_room_max(const struct disk *d, uint32_t in_use);
 
 /* Writes all batches as one group and syncs. Fills in where they went. 0, or -errno: then the
  * segment is sealed and nothing of it may be acknowledged. */
-int log_write(struct log *l, struct list *batches);
+int log_write_group(struct log *l, struct list *batches);
 /* A group with nothing in it: proves on recovery that the one before was confirmed. */
 int log_mark(struct log *l);
 bool log_marked(const struct log *l);
