@@ -24,7 +24,7 @@ static uint64_t cost(const struct spool_message *m)
     return m->own.content + m->envelope.n + m->prefix.n + m->digest.n + OVERHEAD;
 }
 
-void cache_init(struct cache *c, uint64_t max)
+void spool_cache_init(struct cache *c, uint64_t max)
 {
     table_init(&c->table, key_of, ENTRIES_MAX);
     list_init(&c->order);
@@ -40,14 +40,14 @@ static void take_out(struct cache *c, struct spool_message *m)
     m->release(m);
 }
 
-void cache_done(struct cache *c)
+void spool_cache_done(struct cache *c)
 {
     while (!list_empty(&c->order))
         take_out(c, oldest(c));
     table_done(&c->table);
 }
 
-bool cache_add(struct cache *c, struct spool_message *m)
+bool spool_cache_add(struct cache *c, struct spool_message *m)
 {
     if (cost(m) > c->max / 4)
         return false;
@@ -61,14 +61,14 @@ bool cache_add(struct cache *c, struct spool_message *m)
     return true;
 }
 
-struct spool_message *cache_find(const struct cache *c, uint64_t id)
+struct spool_message *spool_cache_find(const struct cache *c, uint64_t id)
 {
     return table_find(&c->table, str_of((const char *)&id, sizeof id));
 }
 
-void cache_drop(struct cache *c, uint64_t id)
+void spool_cache_drop(struct cache *c, uint64_t id)
 {
-    struct spool_message *m = cache_find(c, id);
+    struct spool_message *m = spool_cache_find(c, id);
 
     if (m)
         take_out(c, m);

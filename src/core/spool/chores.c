@@ -43,6 +43,7 @@ void chores_kick(struct spool *s)
 
 void chores_retry_later(struct spool *s)
 {
+    s->retry_recycled = s->stats.recycled;
     s->retry_at = s->ticks + (is_full(s->spare_error) ? 1 : RETRY_TICKS);
 }
 
@@ -50,7 +51,7 @@ void chores_retry_later(struct spool *s)
 
 static void prepare_run(void *arg)
 {
-    store_prepare_run(arg);
+    spool_store_prepare_run(arg);
 }
 
 static void keep_spare(struct spool *s)
@@ -58,13 +59,15 @@ static void keep_spare(struct spool *s)
     struct preparing *p = &s->preparing;
     int rc;
 
-    if (s->have_spare || (s->spare_error && s->ticks < s->retry_at))
+    /* After a failure not at once again, unless a file has become free since. */
+    if (s->have_spare ||
+        (s->spare_error && s->ticks < s->retry_at && s->retry_recycled == s->stats.recycled))
         return;
-    rc = store_prepare_begin(&s->store, p);
+    rc = spool_store_prepare_begin(&s->store, p);
     if (rc == 0) {
         if (pool_run(s->back, prepare_run, p, NULL) < 0)
             p->rc = -ENOMEM;
-        rc = store_prepare_end(&s->store, p);
+        rc = spool_store_prepare_end(&s->store, p);
     }
     s->have_spare = rc == 0;
     s->spare_error = rc;
@@ -74,19 +77,20 @@ static void keep_spare(struct spool *s)
 
 static void release_run(void *arg)
 {
-    store_release_run(arg);
+    spool_store_release_run(arg);
 }
 
 static void release_segments(struct spool *s)
 {
     struct segment *segment;
 
-    while ((segment = store_releasable(&s->store))) {
-        store_release_begin(&s->store, segment, &s->releasing);
+    while ((segment = spool_store_releasable(&s->store))) {
+        spool_store_release_begin(&s->store, segment, &s->releasing);
         if (pool_run(s->back, release_run, &s->releasing, NULL) < 0)
             s->releasing.rc = -ENOMEM;
-        store_release_end(&s->store, &s->releasing);
+        spool_store_release_end(&s->store, &s->releasing);
         s->stats.recycled += s->releasing.rc == 0;
+        keep_spare(s);
     }
 }
 
@@ -101,7 +105,7 @@ static void remove_surplus(struct spool *s)
 {
     struct segment *segment;
 
-    while ((segment = store_surplus(&s->store))) {
+    while ((segment = spool_store_surplus(&s->store))) {
         s->surplus.disk = &s->store.disk;
         disk_segment_name(s->surplus.name, segment->file);
         segment_free(segment);
@@ -139,7 +143,7 @@ static void write_states(struct spool *s)
         if (!b)
             return;
         octets += b->octets;
-        if (b->octets > log_room_max(&s->store.disk, x->segment_count + 1)) {
+        if (b->octets > spool_log_room_max(&s->store.disk, x->segment_count + 1)) {
             batch_revert(b, x);
             batch_free(b);
             continue;

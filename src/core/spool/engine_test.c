@@ -43,20 +43,20 @@ static int roll(struct life *l)
 {
     struct preparing p;
     uint64_t end = l->store.log.end;
-    int rc = store_prepare_begin(&l->store, &p);
+    int rc = spool_store_prepare_begin(&l->store, &p);
 
     if (rc < 0)
         return rc;
-    store_prepare_run(&p);
-    rc = store_prepare_end(&l->store, &p);
+    spool_store_prepare_run(&p);
+    rc = spool_store_prepare_end(&l->store, &p);
     if (rc < 0)
         return rc;
-    rc = log_roll(&l->store.log, &p.next);
+    rc = spool_log_roll(&l->store.log, &p.next);
     mem_free(p.next.in_use);
     if (rc < 0)
-        store_not_rolled(&l->store, p.number);
+        spool_store_not_rolled(&l->store, p.number);
     else
-        store_rolled(&l->store, p.number, end);
+        spool_store_rolled(&l->store, p.number, end);
     return rc;
 }
 
@@ -75,7 +75,7 @@ int life_start(struct life *l, struct fake_disk *disk, struct model *model)
     l->disk = disk;
     l->model = model;
     l->damaged = 0;
-    l->open = store_open(&l->store, &settings, &l->recovery, &e) == 0;
+    l->open = spool_store_open(&l->store, &settings, &l->recovery, &e) == 0;
     if (!l->open)
         return e.os ? -e.os : -EIO;
     rc = roll(l);
@@ -87,7 +87,7 @@ int life_start(struct life *l, struct fake_disk *disk, struct model *model)
 void life_end(struct life *l)
 {
     if (l->open)
-        store_close(&l->store);
+        spool_store_close(&l->store);
     recovery_done(&l->recovery);
     l->open = false;
 }
@@ -136,12 +136,12 @@ static int write_group(struct life *l, struct list *group)
 
         octets += b->octets;
         for (uint32_t i = 0; i < b->n; i++)
-            assert_int_equal(log_check_content(b->messages[i]), 0);
+            assert_int_equal(spool_log_check_content(b->messages[i]), 0);
     }
-    if (octets > log_room(&l->store.log))
+    if (octets > spool_log_room(&l->store.log))
         rc = roll(l);
     if (rc == 0)
-        rc = log_write(&l->store.log, group);
+        rc = spool_log_write_group(&l->store.log, group);
     for (struct list *link; (link = list_take(group));) {
         struct spool_batch *b = LIST_ENTRY(link, struct spool_batch, link);
 
@@ -293,12 +293,12 @@ static int do_release(struct life *l)
 {
     struct segment *s;
 
-    while ((s = store_releasable(&l->store))) {
+    while ((s = spool_store_releasable(&l->store))) {
         struct releasing p;
 
-        store_release_begin(&l->store, s, &p);
-        store_release_run(&p);
-        store_release_end(&l->store, &p);
+        spool_store_release_begin(&l->store, s, &p);
+        spool_store_release_run(&p);
+        spool_store_release_end(&l->store, &p);
         if (p.rc < 0)
             return p.rc;
     }
@@ -307,7 +307,7 @@ static int do_release(struct life *l)
 
 static int do_checkpoint(struct life *l)
 {
-    struct log_position position = log_position(&l->store.log);
+    struct log_position position = spool_log_position(&l->store.log);
     struct checkpoint c;
     uint32_t i = 0;
     int rc, more;
@@ -355,7 +355,7 @@ int life_do(struct life *l, char operation)
     case 'f':
         return do_release(l);
     case 'k':
-        return log_mark(&l->store.log);
+        return spool_log_mark(&l->store.log);
     default:
         UNREACHABLE();
     }

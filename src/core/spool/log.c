@@ -11,7 +11,7 @@
 
 static const char zeros[FRAME_ALIGN];
 
-void log_init(struct log *l, const struct disk *d)
+void spool_log_init(struct log *l, const struct disk *d)
 {
     l->disk = d;
     l->h = -1;
@@ -26,7 +26,7 @@ void log_init(struct log *l, const struct disk *d)
     l->marked = true;
 }
 
-void log_resume(struct log *l, const struct recovery *r)
+void spool_log_resume(struct log *l, const struct recovery *r)
 {
     l->segment = r->last;
     l->end = r->last_end;
@@ -39,34 +39,34 @@ static void seal(struct log *l)
     l->h = -1;
 }
 
-void log_done(struct log *l)
+void spool_log_done(struct log *l)
 {
     seal(l);
 }
 
-bool log_writable(const struct log *l)
+bool spool_log_writable(const struct log *l)
 {
     return l->h >= 0;
 }
 
-bool log_marked(const struct log *l)
+bool spool_log_marked(const struct log *l)
 {
     return l->marked;
 }
 
-uint64_t log_room(const struct log *l)
+uint64_t spool_log_room(const struct log *l)
 {
     return l->h >= 0 ? l->disk->segment_size - l->end : 0;
 }
 
-uint64_t log_room_max(const struct disk *d, uint32_t in_use)
+uint64_t spool_log_room_max(const struct disk *d, uint32_t in_use)
 {
     uint64_t open = page_up(FRAME_HEADER + OPEN_HEAD + (uint64_t)in_use * 8);
 
     return d->segment_size - SEGMENT_DATA - open;
 }
 
-struct log_position log_position(const struct log *l)
+struct log_position spool_log_position(const struct log *l)
 {
     return (struct log_position){
         .segment = l->segment, .at = l->end, .sequence = l->sequence, .group = l->group};
@@ -164,7 +164,7 @@ static uint32_t pieces_crc(struct pieces c, size_t n)
     return crc;
 }
 
-int log_check_content(struct spool_message *m)
+int spool_log_check_content(struct spool_message *m)
 {
     if (m->large) {
         m->own.crc = m->large->crc;
@@ -306,7 +306,7 @@ static int group_end(struct log *l)
     return 0;
 }
 
-int log_write_group(struct log *l, struct list *batches)
+int spool_log_write_group(struct log *l, struct list *batches)
 {
     group_begin(l);
     LIST_EACH(link, batches)
@@ -318,7 +318,7 @@ int log_write_group(struct log *l, struct list *batches)
     return group_end(l);
 }
 
-int log_mark(struct log *l)
+int spool_log_mark(struct log *l)
 {
     group_begin(l);
     put_record(l, FRAME_MARK, BATCH_FIRST | BATCH_LAST | GROUP_LAST, STR_NONE, STR_NONE);
@@ -347,9 +347,9 @@ static int write_open(struct log *l, const struct log_segment *s, const struct l
     return group_end(l);
 }
 
-int log_roll(struct log *l, const struct log_segment *s)
+int spool_log_roll(struct log *l, const struct log_segment *s)
 {
-    struct log_position before = log_position(l);
+    struct log_position before = spool_log_position(l);
     char *in_use = mem_array(s->count + 1, 8);
     int rc;
 

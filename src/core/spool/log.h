@@ -41,28 +41,28 @@ struct log_segment {
     uint32_t count;
 };
 
-void log_init(struct log *l, const struct disk *d);
-/* Where recovery found the log's end. Nothing can be written before log_roll(). */
-void log_resume(struct log *l, const struct recovery *r);
-void log_done(struct log *l);
+void spool_log_init(struct log *l, const struct disk *d);
+/* Where recovery found the log's end. Nothing can be written before spool_log_roll(). */
+void spool_log_resume(struct log *l, const struct recovery *r);
+void spool_log_done(struct log *l);
 
 /* Seals the segment and begins s with its first record, durably. 0 or -errno; then there is no
  * segment to write to. */
-int log_roll(struct log *l, const struct log_segment *s);
+int spool_log_roll(struct log *l, const struct log_segment *s);
 
-bool log_writable(const struct log *l);
+bool spool_log_writable(const struct log *l);
 /* Octets of frames that a new group can take. */
-uint64_t log_room(const struct log *l);
+uint64_t spool_log_room(const struct log *l);
 /* What an empty segment can take. */
-uint64_t log_room_max(const struct disk *d, uint32_t in_use);
+uint64_t spool_log_room_max(const struct disk *d, uint32_t in_use);
 
 /* Writes all batches as one group and syncs. Fills in where they went. 0, or -errno: then the
  * segment is sealed and nothing of it may be acknowledged. */
-int log_write_group(struct log *l, struct list *batches);
+int spool_log_write_group(struct log *l, struct list *batches);
 /* A group with nothing in it: proves on recovery that the one before was confirmed. */
-int log_mark(struct log *l);
-bool log_marked(const struct log *l);
-struct log_position log_position(const struct log *l);
+int spool_log_mark(struct log *l);
+bool spool_log_marked(const struct log *l);
+struct log_position spool_log_position(const struct log *l);
 
 /* The message's content has the checksum that its owner said: 0 or -EBADMSG. Fills in own.crc. */
-int log_check_content(struct spool_message *m);
+int spool_log_check_content(struct spool_message *m);

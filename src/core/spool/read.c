@@ -271,7 +271,7 @@ int spool_read(struct spool *s, uint64_t id, enum spool_part part, uint64_t at, 
         return -1;
     if (entry->flags & ENTRY_CACHED) {
         s->stats.cache_hits++;
-        *got = read_cached(cache_find(&s->cache, id), part, at, p, n);
+        *got = read_cached(spool_cache_find(&s->cache, id), part, at, p, n);
         return 0;
     }
     j = new_job(s, entry, part, e);
@@ -315,7 +315,7 @@ int spool_load(struct spool *s, uint64_t id, enum spool_part part, struct buf *o
         return load_content(s, n, out, e);
     if (n->flags & ENTRY_CACHED) {
         s->stats.cache_hits++;
-        m = cache_find(&s->cache, id);
+        m = spool_cache_find(&s->cache, id);
         rc = buf_put(out, part == SPOOL_ENVELOPE ? m->envelope
                           : part == SPOOL_PREFIX ? m->prefix
                                                  : m->digest);

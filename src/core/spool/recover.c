@@ -35,7 +35,7 @@ static void free_spares(struct recovery *r, struct err *e, int *rc)
     }
 }
 
-int recover(struct recovery *r, struct err *e)
+int spool_recover(struct recovery *r, struct err *e)
 {
     struct log_position from = {0};
     int rc = recover_files(r, e);

@@ -30,7 +30,7 @@ struct recovery {
     bool from_checkpoint, lost; /* lost: records may be missing, so leave stray large files alone */
 };
 
-int recover(struct recovery *r, struct err *e);
+int spool_recover(struct recovery *r, struct err *e);
 void recovery_done(struct recovery *r); /* with the free segments that nobody has taken */
 int recovery_keep_free(struct recovery *r, struct segment *s, struct err *e); /* s is taken over */
 

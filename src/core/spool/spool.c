@@ -47,7 +47,7 @@ static void on_ended(void *arg, struct entry *n)
 
     s->stats.ended++;
     if (n->flags & ENTRY_CACHED)
-        cache_drop(&s->cache, n->id);
+        spool_cache_drop(&s->cache, n->id);
     if (n->large)
         large_release(s, n->large);
 }
@@ -62,7 +62,7 @@ static void messages_live(struct spool *s, struct spool_batch *b)
         found.message = m;
         s->stats.commits++;
         s->settings.on_live(s->settings.arg, &found);
-        if (!m->large && cache_add(&s->cache, m))
+        if (!m->large && spool_cache_add(&s->cache, m))
             b->entries[i]->flags |= ENTRY_CACHED;
         else
             release_message(m, true);
@@ -96,9 +96,9 @@ static void take_news(struct spool *s, const struct writer_news *n)
         s->spare_error = n->roll_error;
         chores_retry_later(s);
         if (n->roll_error < 0)
-            store_not_rolled(&s->store, n->number);
+            spool_store_not_rolled(&s->store, n->number);
         else
-            store_rolled(&s->store, n->number, n->end_before);
+            spool_store_rolled(&s->store, n->number, n->end_before);
     }
     if (n->sealed) {
         s->sealed.wanted = true;
@@ -126,7 +126,7 @@ void spool_news(void *arg)
         batch_done(s, LIST_ENTRY(link, struct spool_batch, link));
     cond_wake_all(&s->flushed);
     chores_set_state(s);
-    if (!s->have_spare || store_releasable(&s->store) || s->sealed.wanted)
+    if (!s->have_spare || spool_store_releasable(&s->store) || s->sealed.wanted)
         chores_kick(s);
 }
 
@@ -227,7 +227,7 @@ static int refuse(struct spool *s, enum spool_class class, struct err *e)
 /* A batch stays within one segment. */
 static int check_size(const struct spool *s, uint64_t octets, struct err *e)
 {
-    if (octets <= log_room_max(&s->store.disk, s->store.index.segment_count + 1))
+    if (octets <= spool_log_room_max(&s->store.disk, s->store.index.segment_count + 1))
         return 0;
     return err_set_status(e, ERR_PERMANENT, (struct err_status){5, 3, 4}, ORIGIN,
         "a commit of %llu octets does not fit into a segment", (unsigned long long)octets);
@@ -376,11 +376,11 @@ static int report_live(struct spool *s, struct err *e)
 static void first_segment(struct spool *s)
 {
     struct preparing *p = &s->preparing;
-    int rc = store_prepare_begin(&s->store, p);
+    int rc = spool_store_prepare_begin(&s->store, p);
 
     if (rc == 0) {
-        store_prepare_run(p);
-        rc = store_prepare_end(&s->store, p);
+        spool_store_prepare_run(p);
+        rc = spool_store_prepare_end(&s->store, p);
     }
     s->have_spare = rc == 0;
     s->spare_error = rc;
@@ -407,8 +407,8 @@ static void close_rest(struct spool *s)
     pool_close(&s->large_pool);
     writer_done(&s->writer);
     large_files_done(&s->large);
-    cache_done(&s->cache);
-    store_close(&s->store);
+    spool_cache_done(&s->cache);
+    spool_store_close(&s->store);
     mem_free(s);
 }
 
@@ -425,9 +425,9 @@ int spool_open(struct spool **out, const struct spool_settings *settings, struct
     list_init(&s->gather);
     s->hook.fn = turn_ended;
     cond_init(&s->flushed);
-    cache_init(&s->cache, s->settings.cache);
+    spool_cache_init(&s->cache, s->settings.cache);
     list_init(&s->large.aborted);
-    if (store_open(&s->store, &s->settings, &r, e) < 0) {
+    if (spool_store_open(&s->store, &s->settings, &r, e) < 0) {
         mem_free(s);
         return -1;
     }

@@ -16,11 +16,11 @@ struct cache {
     uint64_t octets, max;
 };
 
-void cache_init(struct cache *c, uint64_t max);
-void cache_done(struct cache *c);
-bool cache_add(struct cache *c, struct spool_message *m); /* takes m if true */
-struct spool_message *cache_find(const struct cache *c, uint64_t id);
-void cache_drop(struct cache *c, uint64_t id);
+void spool_cache_init(struct cache *c, uint64_t max);
+void spool_cache_done(struct cache *c);
+bool spool_cache_add(struct cache *c, struct spool_message *m); /* takes m if true */
+struct spool_message *spool_cache_find(const struct cache *c, uint64_t id);
+void spool_cache_drop(struct cache *c, uint64_t id);
 
 /* Files below large/ that no message refers to. Both lists have room for every file there is. */
 struct large_files {
@@ -60,6 +60,7 @@ struct spool {
     bool kicked, closing, have_spare, low;
     int spare_error;
     unsigned ticks, retry_at; /* the tick at which a spare is tried again */
+    uint64_t retry_recycled;  /* stats.recycled when it failed */
     unsigned copies;          /* of damaged ranges, being made */
     struct preparing preparing;
     struct releasing releasing;

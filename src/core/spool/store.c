@@ -37,7 +37,7 @@ static int make_dirs(struct store *s, struct err *e)
     return 0;
 }
 
-int store_open(
+int spool_store_open(
     struct store *s, const struct spool_settings *settings, struct recovery *r, struct err *e)
 {
     uint64_t size = settings->segment ? settings->segment : 64 << 20;
@@ -53,15 +53,15 @@ int store_open(
     s->free = NULL;
     s->free_count = s->free_cap = 0;
     index_init(&s->index);
-    log_init(&s->log, &s->disk);
+    spool_log_init(&s->log, &s->disk);
     s->lock = -1;
     *r = (struct recovery){.disk = &s->disk, .index = &s->index, .settings = settings};
     rc = make_dirs(s, e);
     if (rc == 0)
-        rc = recover(r, e);
+        rc = spool_recover(r, e);
     if (rc < 0) {
         recovery_done(r);
-        store_close(s);
+        spool_store_close(s);
         return rc;
     }
     s->disk.epoch++;
@@ -72,13 +72,13 @@ int store_open(
     r->free_count = 0;
     s->file_max = r->file_max;
     s->number_max = r->number_max;
-    log_resume(&s->log, r);
+    spool_log_resume(&s->log, r);
     return 0;
 }
 
-void store_close(struct store *s)
+void spool_store_close(struct store *s)
 {
-    log_done(&s->log);
+    spool_log_done(&s->log);
     for (uint32_t i = 0; i < s->free_count; i++)
         segment_free(s->free[i]);
     mem_free(s->free);
@@ -124,7 +124,7 @@ static int room_for_free(struct store *s)
     return 0;
 }
 
-int store_prepare_begin(struct store *s, struct preparing *p)
+int spool_store_prepare_begin(struct store *s, struct preparing *p)
 {
     struct index *x = &s->index;
 
@@ -156,7 +156,7 @@ int store_prepare_begin(struct store *s, struct preparing *p)
     return 0;
 }
 
-void store_prepare_run(struct preparing *p)
+void spool_store_prepare_run(struct preparing *p)
 {
     p->rc = p->create ? segment_create(p->disk, p->segment->file) : 0;
     if (p->rc < 0)
@@ -188,7 +188,7 @@ static void put_back(struct store *s, struct segment *segment)
     s->free[s->free_count++] = segment;
 }
 
-int store_prepare_end(struct store *s, struct preparing *p)
+int spool_store_prepare_end(struct store *s, struct preparing *p)
 {
     if (p->rc == 0) {
         take_stamp(p->segment, &p->stamped);
@@ -210,7 +210,7 @@ int store_prepare_end(struct store *s, struct preparing *p)
     return p->rc;
 }
 
-void store_rolled(struct store *s, uint64_t number, uint64_t end_before)
+void spool_store_rolled(struct store *s, uint64_t number, uint64_t end_before)
 {
     struct segment *next = index_segment(&s->index, number);
 
@@ -223,7 +223,7 @@ void store_rolled(struct store *s, uint64_t number, uint64_t end_before)
     s->current = next;
 }
 
-void store_not_rolled(struct store *s, uint64_t number)
+void spool_store_not_rolled(struct store *s, uint64_t number)
 {
     struct segment *next = index_segment(&s->index, number);
 
@@ -234,7 +234,7 @@ void store_not_rolled(struct store *s, uint64_t number)
 
 /* ---- and back */
 
-struct segment *store_releasable(struct store *s)
+struct segment *spool_store_releasable(struct store *s)
 {
     for (uint32_t i = 0; i < s->index.segment_count; i++)
         if (segment_may_go(s->index.segments[i]))
@@ -242,18 +242,18 @@ struct segment *store_releasable(struct store *s)
     return NULL;
 }
 
-void store_release_begin(struct store *s, struct segment *segment, struct releasing *p)
+void spool_store_release_begin(struct store *s, struct segment *segment, struct releasing *p)
 {
     segment->life = SEGMENT_LEAVING;
     *p = (struct releasing){.disk = &s->disk, .segment = segment, .stamped = *segment};
 }
 
-void store_release_run(struct releasing *p)
+void spool_store_release_run(struct releasing *p)
 {
     p->rc = segment_stamp(p->disk, &p->stamped, 0);
 }
 
-void store_release_end(struct store *s, struct releasing *p)
+void spool_store_release_end(struct store *s, struct releasing *p)
 {
     struct segment *segment = p->segment;
     uint64_t number = segment->number;
@@ -268,7 +268,7 @@ void store_release_end(struct store *s, struct releasing *p)
     index_unneed(&s->index, number, UINT64_MAX);
 }
 
-struct segment *store_surplus(struct store *s)
+struct segment *spool_store_surplus(struct store *s)
 {
     for (uint32_t i = 0; s->current && i < s->free_count; i++) {
         if (s->free_count <= FREE_MAX && s->free[i]->size == s->disk.segment_size)

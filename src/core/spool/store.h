@@ -26,9 +26,9 @@ struct store {
 
 /* Makes the directories, takes the lock, recovers. The epoch is a new one, but durable only with
  * the first segment. r: what recovery found; its free list is taken over. */
-int store_open(
+int spool_store_open(
     struct store *s, const struct spool_settings *settings, struct recovery *r, struct err *e);
-void store_close(struct store *s);
+void spool_store_close(struct store *s);
 
 /* A free file or a new one gets the next number. */
 struct preparing {
@@ -37,16 +37,16 @@ struct preparing {
     struct segment stamped; /* a copy for the thread that does it */
     bool create;            /* the file has to be made */
     uint64_t number;
-    struct log_segment next; /* for log_roll(); in_use is to be freed */
+    struct log_segment next; /* for spool_log_roll(); in_use is to be freed */
     int rc;
 };
-int store_prepare_begin(struct store *s, struct preparing *p);
-void store_prepare_run(struct preparing *p);
-int store_prepare_end(struct store *s, struct preparing *p); /* p->rc, or -ENOMEM */
+int spool_store_prepare_begin(struct store *s, struct preparing *p);
+void spool_store_prepare_run(struct preparing *p);
+int spool_store_prepare_end(struct store *s, struct preparing *p); /* p->rc, or -ENOMEM */
 
 /* The log has been rolled to segment `number`: the one before is sealed. Or that failed. */
-void store_rolled(struct store *s, uint64_t number, uint64_t end_before);
-void store_not_rolled(struct store *s, uint64_t number);
+void spool_store_rolled(struct store *s, uint64_t number, uint64_t end_before);
+void spool_store_not_rolled(struct store *s, uint64_t number);
 
 /* A sealed segment of which nothing is needed becomes a free file. */
 struct releasing {
@@ -54,10 +54,10 @@ struct releasing {
     struct segment *segment, stamped;
     int rc;
 };
-struct segment *store_releasable(struct store *s); /* or NULL */
-void store_release_begin(struct store *s, struct segment *segment, struct releasing *p);
-void store_release_run(struct releasing *p);
-void store_release_end(struct store *s, struct releasing *p);
+struct segment *spool_store_releasable(struct store *s); /* or NULL */
+void spool_store_release_begin(struct store *s, struct segment *segment, struct releasing *p);
+void spool_store_release_run(struct releasing *p);
+void spool_store_release_end(struct store *s, struct releasing *p);
 
 /* A free file too many, that may be removed: taken out of the list; or NULL. */
-struct segment *store_surplus(struct store *s);
+struct segment *spool_store_surplus(struct store *s);

@@ -43,18 +43,34 @@ static void fail_waiting(struct writer *w, int error)
 
 static bool needs_segment(const struct writer *w)
 {
-    if (!log_writable(w->log))
+    if (!spool_log_writable(w->log))
         return true;
-    return !list_empty(&w->incoming) && batch_of(w->incoming.next)->octets > log_room(w->log);
+    return !list_empty(&w->incoming) && batch_of(w->incoming.next)->octets > spool_log_room(w->log);
+}
+
+/* New mail must leave room for what the reserve is for: it takes the second half of a segment only
+ * when there is another one to go on with. */
+static bool held_back(const struct writer *w, const struct spool_batch *b)
+{
+    return b->class == SPOOL_MAIL && !w->have_spare &&
+           spool_log_room(w->log) < b->octets + w->log->disk->segment_size / 2;
 }
 
 static bool mark_due(const struct writer *w)
 {
-    return w->mark && log_writable(w->log) && !log_marked(w->log) && log_room(w->log) >= SPOOL_PAGE;
+    return w->mark && spool_log_writable(w->log) && !spool_log_marked(w->log) &&
+           spool_log_room(w->log) >= SPOOL_PAGE;
+}
+
+static bool head_held_back(const struct writer *w)
+{
+    return !list_empty(&w->incoming) && held_back(w, batch_of(w->incoming.next));
 }
 
 static bool has_work(const struct writer *w)
 {
+    if (!needs_segment(w) && head_held_back(w))
+        return w->spare_error;
     if (needs_segment(w))
         return w->have_spare || (w->spare_error && (w->waited || !list_empty(&w->failed) ||
                                                        w->news.down != w->spare_error));
@@ -71,7 +87,7 @@ static void roll(struct writer *w)
 
     w->have_spare = false;
     pthread_mutex_unlock(&w->lock);
-    rc = log_roll(w->log, &next);
+    rc = spool_log_roll(w->log, &next);
     mem_free(next.in_use);
     pthread_mutex_lock(&w->lock);
     w->news.rolled = true;
@@ -79,7 +95,7 @@ static void roll(struct writer *w)
     w->news.number = next.number;
     w->news.end_before = end;
     w->news.down = rc;
-    w->news.position = log_position(w->log);
+    w->news.position = spool_log_position(w->log);
     if (rc < 0) {
         w->spare_error = rc;
         fail_waiting(w, rc);
@@ -108,14 +124,14 @@ static void group_failed(struct writer *w, struct list *group, int error)
 
 static void take_group(struct writer *w, struct list *group)
 {
-    uint64_t room = log_room(w->log), total = 0;
+    uint64_t room = spool_log_room(w->log), total = 0;
 
     while (!list_empty(&w->incoming)) {
         struct spool_batch *b = batch_of(w->incoming.next);
 
         if (total && total + b->octets > w->group_max)
             break;
-        if (total + b->octets > room)
+        if (total + b->octets > room || held_back(w, b))
             break;
         total += b->octets;
         w->waited -= may_fail(b);
@@ -133,7 +149,7 @@ static void check_contents(struct list *group, struct list *bad)
 
         b->error = 0;
         for (uint32_t i = 0; i < b->n && !b->error; i++)
-            b->error = log_check_content(b->messages[i]);
+            b->error = spool_log_check_content(b->messages[i]);
         if (!b->error)
             continue;
         list_remove(link);
@@ -153,12 +169,22 @@ static void write_group(struct writer *w)
     pthread_mutex_unlock(&w->lock);
     check_contents(&group, &bad);
     if (!list_empty(&group))
-        rc = log_write(w->log, &group);
+        rc = spool_log_write_group(w->log, &group);
     pthread_mutex_lock(&w->lock);
     if (rc < 0)
         group_failed(w, &group, rc);
     move_all(&group, &w->done);
     move_all(&bad, &w->done);
+}
+
+static void fail_head(struct writer *w)
+{
+    struct spool_batch *b = batch_of(w->incoming.next);
+
+    list_remove(&b->link);
+    w->waited -= may_fail(b);
+    b->error = w->spare_error;
+    list_add(&w->done, &b->link);
 }
 
 static void work(struct writer *w)
@@ -170,20 +196,22 @@ static void work(struct writer *w)
     } else if (needs_segment(w)) {
         w->news.down = w->spare_error;
         fail_waiting(w, w->spare_error);
+    } else if (head_held_back(w)) {
+        fail_head(w);
     } else if (!list_empty(&w->incoming)) {
         write_group(w);
     } else {
         w->mark = false;
         pthread_mutex_unlock(&w->lock);
-        rc = log_mark(w->log);
+        rc = spool_log_mark(w->log);
         pthread_mutex_lock(&w->lock);
         if (rc < 0) {
             w->news.sealed = true;
             w->news.sealed_number = w->log->segment;
         }
     }
-    if (log_writable(w->log))
-        w->news.position = log_position(w->log);
+    if (spool_log_writable(w->log))
+        w->news.position = spool_log_position(w->log);
     w->news.groups = w->log->groups;
     w->news.syncs = w->log->syncs;
     w->news.written = w->log->written;
@@ -203,8 +231,10 @@ static void writer_main(void *arg)
         wakeup_send(w->wakeup);
     }
     pthread_mutex_unlock(&w->lock);
-    if (log_writable(w->log) && !log_marked(w->log) && log_room(w->log) >= SPOOL_PAGE)
-        log_mark(w->log); /* if it fails, the next start takes the last group for unconfirmed */
+    if (spool_log_writable(w->log) && !spool_log_marked(w->log) &&
+        spool_log_room(w->log) >= SPOOL_PAGE)
+        spool_log_mark(
+            w->log); /* if it fails, the next start takes the last group for unconfirmed */
 }
 
 static void main_ended(void *arg)
@@ -224,7 +254,7 @@ int writer_open(struct writer *w, struct log *log, uint64_t group_max, void (*on
     list_init(&w->incoming);
     list_init(&w->failed);
     list_init(&w->done);
-    w->news.position = log_position(log);
+    w->news.position = spool_log_position(log);
     CHECK(pthread_mutex_init(&w->lock, NULL) == 0);
     CHECK(pthread_cond_init(&w->work, NULL) == 0);
     if (wakeup_open(&w->wakeup, on_news, arg, e) < 0 ||
