@@ -4,6 +4,7 @@
 #include "mail/digest_int.h"
 #include "mail/html_text.h"
 #include "mail/rfc2231.h"
+#include "mail/subject.h"
 #include "mail/transfer.h"
 
 enum {
@@ -164,7 +165,8 @@ void digest_begin(struct digest_builder *b, const struct mime_limits *limits)
     struct mime_handler handler = {.arg = b, .header = on_header, .body = on_body, .end = on_end};
     *b = (struct digest_builder){0};
     arena_init(&b->arena, limits->memory_max);
-    buf_init(&b->scratch, limits->header_max + 1);
+    /* a piece of a header, or something decoded that has a ceiling of its own */
+    buf_init(&b->scratch, limits->header_max + RFC2231_VALUE_MAX + SUBJECT_KEY_MAX);
     /* a piece of a window's size at most doubles: lone line feeds */
     buf_init(&b->window, 2 * DIGEST_WINDOW + TRANSFER_HELD + 16);
     preview_init(&b->preview, PREVIEW_CHARS);

@@ -10,8 +10,6 @@ enum state {
     IN_LINE,      /* nothing matters but the line's end */
 };
 
-static const struct str mbox_line[] = {STR_INIT("From "), STR_INIT(">From ")};
-
 void header_scan_init(struct header_scan *s)
 {
     *s = (struct header_scan){.first = true};
@@ -34,22 +32,17 @@ static void begin_span(struct header_scan *s, enum header_id id)
     s->cutting = true;
 }
 
-static bool is_mbox_line(const struct header_scan *s, char next)
+static bool is_mbox_line(const struct header_scan *s)
 {
-    char seen[sizeof s->name + 1];
-    memcpy(seen, s->name, s->name_length);
-    seen[s->name_length] = next;
-    for (size_t i = 0; i < sizeof mbox_line / sizeof *mbox_line; i++)
-        if (str_eq(str_of(seen, s->name_length + 1u), mbox_line[i]))
-            return true;
-    return false;
+    struct str name = str_of(s->name, s->name_length);
+    return s->name_length <= sizeof s->name &&
+           (str_eq(name, STR("From")) || str_eq(name, STR(">From")));
 }
 
 /* The line turned out not to be a field. */
 static void take_junk(struct header_scan *s)
 {
-    bool mbox = s->name_length < sizeof s->name && is_mbox_line(s, ' ');
-    if (s->first && !mbox) { /* as in mail/mime.h: there is no header, the body has begun */
+    if (s->first && !s->mbox) { /* as in mail/mime.h: there is no header, the body has begun */
         s->ended = true;
         s->octets = 0;
         return;
@@ -82,6 +75,7 @@ static void at_line_start(struct header_scan *s, char c)
 {
     s->line_start = s->octets - 1;
     s->name_length = 0;
+    s->mbox = false;
     if (c == '\n') {
         take_empty_line(s, 1);
     } else if (c == '\r') {
@@ -106,6 +100,7 @@ static void in_name(struct header_scan *s, char c)
     } else if (c == ':' && s->name_length > 0) {
         take_field(s);
     } else if ((c == ' ' || c == '\t') && s->name_length > 0) {
+        s->mbox = c == ' ' && is_mbox_line(s);
         s->state = BEFORE_COLON;
     } else {
         take_junk(s);

@@ -30,7 +30,7 @@ struct header_scan {
     /* the line that is being read */
     uint64_t line_start;
     uint8_t state;
-    bool first, cutting;
+    bool first, cutting, mbox;
     uint16_t name_length;
     char name[32];
 };

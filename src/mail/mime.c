@@ -122,7 +122,7 @@ static void end_header(struct mime_parser *p, uint64_t at)
     struct mime_part *part = p->current;
     struct str block = buf_str(&p->header), token;
     part->body_start = part->body_end = at;
-    part->body_lines = p->lines;
+    part->body_lines = p->lines - (at < p->offset);
     part->fields = mime_fields_parse(&p->arena, block, p->limits.params);
     p->failed |= p->arena.no_memory;
     if (part->fields)
@@ -216,7 +216,9 @@ static void close_parts(struct mime_parser *p, struct mime_part *up, uint64_t at
 static void delimiter(struct mime_parser *p, uint32_t which, bool close)
 {
     struct mime_frame *frame = &p->frames[which];
-    end_headers(p, p->offset);
+    uint64_t before = p->offset - p->eol; /* a header that ends here has no empty line */
+    if (p->state == IN_HEADER)
+        end_headers(p, before > p->current->header_start ? before : p->current->header_start);
     close_parts(p, frame->part, p->offset, p->eol);
     p->open = which + 1;
     p->current = frame->part;

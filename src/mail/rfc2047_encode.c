@@ -106,17 +106,20 @@ static void put_words(struct str s, size_t column, struct buf *out)
     }
 }
 
-/* Words that stand for themselves, folded where a line would pass 78 characters. */
+/* Words that stand for themselves, folded where a line would pass 78 characters, but not beside a
+ * second space: what is left of a fold is one. */
 static size_t put_plain_words(struct str s, size_t column, struct buf *out)
 {
+    bool after_space = false;
     while (s.n > 0 && buf_ok(out)) {
         size_t n = s.p[0] == ' ' ? 1 : 0;
         while (n < s.n && s.p[n] != ' ')
             n++;
-        if (s.p[0] == ' ' && n > 1 && column + n > 78) {
+        if (s.p[0] == ' ' && n > 1 && column + n > 78 && !after_space) {
             buf_put(out, STR("\r\n"));
             column = 0;
         }
+        after_space = n == 1 && s.p[0] == ' ';
         buf_put(out, str_head(s, n));
         column += n;
         s = str_from(s, n);
@@ -159,7 +162,10 @@ static void encode_clean(struct str s, enum rfc2047_place place, size_t column, 
         put_plain_words(s, column, out);
         return;
     }
-    size_t before = (size_t)(range.p - s.p);
+    size_t before = (size_t)(range.p - s.p), end = before + range.n;
+    while (before > 1 && s.p[before - 1] == ' ' && s.p[before - 2] == ' ')
+        before--; /* of several spaces, a fold would leave one */
+    range = str_sub(s, before, end - before);
     column = put_plain_words(str_head(s, before), column, out);
     put_words(range, column, out);
     put_plain_words(str_from(s, before + range.n), LINE, out);
