@@ -55,6 +55,9 @@ int store_open(struct store **s, const struct mailboxes *m, uint64_t account, en
 /* Gives reserved numbers back unless it is broken; leaves the log as it is. */
 void store_close(struct store **s);
 
+/* birth.c: makes a database that is not there, durable. */
+int store_give_birth(const struct mailboxes *m, uint64_t account, struct err *e);
+
 int store_checkpoint(struct store *s, struct err *e);
 int store_value(struct store *s, const char *name, int64_t *value, struct err *e); /* 1, 0, -1 */
 int store_set_value(struct store *s, const char *name, int64_t value, struct err *e);

@@ -441,7 +441,7 @@ FIBER_TEST(test_numbers_go_on)
     uint32_t uid = 0;
     struct mailboxes *m;
 
-    for (uint64_t id = 1; id < 200; id++) {
+    for (uint64_t id = 1; id < 70; id++) {
         m = open_with(0, 0);
         assert_int_equal(deliver_one(m, id), ++uid);
         assert_int_equal(deliver_one(m, 1000 + id), ++uid);
@@ -488,7 +488,7 @@ FIBER_TEST(test_power_cut)
     copy_file(db, saved_db, -1);
     copy_file(log, saved_log, -1);
     mailboxes_close(&m);
-    for (long cut = synced.st_size; cut <= end.st_size; cut += 7001) {
+    for (long cut = synced.st_size; cut <= end.st_size; cut += 19001) {
         copy_file(saved_db, db, -1);
         copy_file(saved_log, log, cut);
         m = open_it();
@@ -527,7 +527,7 @@ FIBER_TEST(test_failed_sync)
     mailbox_deliver(m, &w, 1); /* read anew, rewritten, and only then believed */
     expect(&w, DELIVERY_DUPLICATE, 0);
     mailboxes_stats(m, &stats);
-    assert_true(stats.opened > before || stats.failed_syncs == 1);
+    assert_true(stats.opened == before + 1 && stats.failed_syncs == 1);
     must(mailbox_counts(m, 1, &counts, &e), &e);
     assert_int_equal(counts.messages, 2);
     mailboxes_close(&m);

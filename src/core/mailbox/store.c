@@ -103,69 +103,6 @@ int store_checkpoint(struct store *s, struct err *e)
     return -1;
 }
 
-/* ---- birth */
-
-/* RFC 6154 2; MAILBOXID as RFC 8474 4 wants it: opaque, never used again */
-static int create_mailbox(
-    struct store *s, const char *name, const char *special, int64_t number, struct err *e)
-{
-    static const char letters[] = "0123456789abcdefghijklmnopqrstuv";
-    const struct sys *sys = s->m->settings.sys;
-    int64_t now_ms = sys->wall_ns(sys) / 1000000;
-    sqlite3_stmt *q = sql_use(&s->sql, BOX_CREATE, e);
-    uint8_t octets[16];
-    char id[sizeof octets + 1] = "F";
-
-    if (!q)
-        return -1;
-    sys->random(sys, octets, sizeof octets);
-    for (size_t i = 1; i < sizeof octets; i++)
-        id[i] = letters[octets[i] % 32];
-    sql_bind_str(q, 1, str_c(id));
-    sql_bind_str(q, 2, str_c(name));
-    sql_bind_str(q, 3, special ? str_c(special) : STR_NONE);
-    sql_bind_i64(q, 4, number);
-    sql_bind_i64(q, 5, now_ms);
-    return sql_run(&s->sql, q, e);
-}
-
-/* RFC 9051 2.3.1.1: UIDVALIDITY rises with each mailbox that is made, seconds at first */
-static int create_all(struct store *s, struct err *e)
-{
-    static const struct {
-        const char *name, *special;
-    } births[BIRTHS] = {{"INBOX", NULL}, {"Drafts", "\\Drafts"}, {"Sent", "\\Sent"},
-        {"Junk", "\\Junk"}, {"Trash", "\\Trash"}, {"Archive", "\\Archive"}};
-    const struct sys *sys = s->m->settings.sys;
-    int64_t validity = sys->wall_ns(sys) / 1000000000 % UINT32_MAX;
-
-    if (sql_exec(&s->sql, "BEGIN IMMEDIATE", e) < 0)
-        return -1;
-    for (int i = 0; i < BIRTHS; i++)
-        if (create_mailbox(s, births[i].name, births[i].special, validity + i + 1, e) < 0)
-            return -1;
-    if (store_set_value(s, "uid_validity", validity + BIRTHS, e) < 0 ||
-        store_set_value(s, "account", (int64_t)s->account, e) < 0 ||
-        store_set_value(s, "life", s->m->life, e) < 0)
-        return -1;
-    return sql_exec(&s->sql, "COMMIT", e);
-}
-
-/* Everything of a new database is on the disk before anybody uses it, its name too. */
-static int give_birth(struct store *s, struct err *e)
-{
-    const struct sys *sys = s->m->settings.sys;
-    char path[PATH_SIZE];
-    int status;
-
-    if (create_all(s, e) < 0 || checkpoint(s, e) < 0 ||
-        store_set_value(s, "checkpointed", 0, e) < 0)
-        return -1;
-    store_path(s->m, s->account, STORE_SHARD, path);
-    status = sys->sync_dir(sys, path);
-    return status < 0 ? err_os(e, -status, "mailbox", "%s", path) : 0;
-}
-
 /* ---- a life */
 
 /* An earlier life may have ended with a power cut, or after a sync that failed: what can be read of
@@ -177,8 +114,6 @@ static int begin_life(struct store *s, bool rewrite, struct err *e)
     sqlite3_stmt *q;
     int status = store_value(s, "account", &account, e);
 
-    if (status == 0)
-        return give_birth(s, e); /* it was cut off between its tables and its mailboxes */
     if (status < 0 || store_value(s, "life", &life, e) < 0)
         return -1;
     if ((uint64_t)account != s->account)
@@ -205,19 +140,7 @@ static int on_commit(void *arg, sqlite3 *db, const char *schema, int pages)
     return SQLITE_OK;
 }
 
-/* Made before SQLite sees it: nobody else may ever read mail. */
-static int make_file(struct store *s, const char *path, struct err *e)
-{
-    const struct sys *sys = s->m->settings.sys;
-    int h = sys->open(sys, path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-
-    if (h < 0)
-        return err_os(e, -h, "mailbox", "%s", path);
-    sys->close(sys, h);
-    return 0;
-}
-
-/* An empty log that SQLite makes anew: its name is synced by who finds it fresh. */
+/* A log that was not there (a database restored without it): its name must last as well. */
 static int sync_fresh_log(struct store *s, struct err *e)
 {
     const struct sys *sys = s->m->settings.sys;
@@ -255,8 +178,7 @@ static int open_database(struct store *s, bool rewrite, struct err *e)
         return later(e);
     sqlite3_db_config(s->sql.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_wal_hook(s->sql.db, on_commit, s);
-    if ((born ? give_birth(s, e) : begin_life(s, rewrite, e)) == 0 &&
-        (born || !fresh || sync_fresh_log(s, e) == 0))
+    if (begin_life(s, rewrite, e) == 0 && (!fresh || sync_fresh_log(s, e) == 0))
         return 0;
     sql_rollback(&s->sql);
     err_prefix(e, "%s", path);
@@ -284,7 +206,7 @@ int store_open(struct store **out, const struct mailboxes *m, uint64_t account,
         return err_memory(e, "mailbox");
     s->m = m;
     s->account = account;
-    if ((status < 0 && make_file(s, path, e) < 0) || open_database(s, rewrite, e) < 0) {
+    if ((status < 0 && store_give_birth(m, account, e) < 0) || open_database(s, rewrite, e) < 0) {
         s->broken = true;
         store_close(&s);
         return -1;
