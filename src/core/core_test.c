@@ -100,7 +100,7 @@ static void open_world(struct world *w)
     buf_printf(&text,
         "hostname = \"mail.example.test\"\ndata = \"%s\"\norigin = \"example.test\"\n"
         "listen \"mx\" { protocol = smtp address = {\"127.0.0.1:2525\"} }\n"
-        "spool { segment = \"4M\" reserve = \"1M\" }\n",
+        "spool { segment = \"16M\" reserve = \"16M\" }\n",
         directory);
     w->config = config_parse(buf_str(&text), &w->arena, &problems);
     if (!w->config)

@@ -146,6 +146,18 @@ static void answer_commit(struct channel_call to, const struct err *e)
     buf_done(&reply);
 }
 
+/* A recipient may have gone since its RCPT. While the client is still here to be told, a message
+ * that nobody would get is refused rather than returned. */
+static int refuse_if_nobody(struct core *core, const struct message *m, struct err *e)
+{
+    for (uint32_t i = 0; i < m->envelope.targets; i++) {
+        const struct target *t = &m->envelope.target[i];
+        if (t->kind == TARGET_ACCOUNT || !directory_refusal(core->stores.directory, t->address, e))
+            return 0;
+    }
+    return -1;
+}
+
 /* The final recipients, by the directory as it is now. */
 static int expand(struct core *core, struct message *m, struct err *e)
 {
@@ -154,10 +166,7 @@ static int expand(struct core *core, struct message *m, struct err *e)
     if (directory_expand(core->stores.directory, &m->arena, m->commit.right, given,
             &m->envelope.target, &m->envelope.targets, e) < 0)
         return -1;
-    if (m->envelope.targets == 0)
-        return err_set_status(e, ERR_PERMANENT, (struct err_status){5, 1, 1}, "core",
-            "none of the recipients exists any more");
-    return 0;
+    return refuse_if_nobody(core, m, e);
 }
 
 static int take_commit(struct commit *c, struct err *e)
