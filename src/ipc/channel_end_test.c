@@ -55,7 +55,7 @@ FIBER_TEST(test_close_in_on_frame)
     b.close_at_once = true;
     buf_init(&reply, 10);
     assert_true(channel_try_notify(a.channel, TELL, STR("first")));
-    assert_int_equal(channel_ask(a.channel, ECHO, STR("x"), &reply, &e), -1);
+    assert_int_equal(channel_ask(a.channel, ANSWER, STR("x"), &reply, &e), -1);
     assert_int_equal(e.class, ERR_CLOSED);
     buf_done(&reply);
     wait_for_closed(&a);
@@ -244,7 +244,7 @@ FIBER_TEST(test_surplus_descriptors)
 /* A peer that asks and never reads is cut off when the answers reach their ceiling. */
 FIBER_TEST(test_peer_that_does_not_read)
 {
-    struct frame f = {FRAME_REQUEST, ECHO, false, 0, {zeros, sizeof zeros}};
+    struct frame f = {FRAME_REQUEST, ANSWER, false, 0, {zeros, sizeof zeros}};
     struct buf out;
 
     buf_init(&out, 1 << 20);

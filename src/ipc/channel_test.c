@@ -9,7 +9,7 @@ static void assert_echo(struct channel *c, struct str payload)
     struct buf reply;
 
     buf_init(&reply, CHANNEL_FRAME_MAX);
-    assert_int_equal(channel_ask(c, ECHO, payload, &reply, NULL), 0);
+    assert_int_equal(channel_ask(c, ANSWER, payload, &reply, NULL), 0);
     assert_true(str_eq(buf_str(&reply), payload));
     buf_done(&reply);
 }
@@ -38,7 +38,7 @@ FIBER_TEST(test_reply_too_large_for_its_buffer)
 
     open_pair();
     buf_init(&reply, 4);
-    assert_int_equal(channel_ask(a.channel, ECHO, STR("hello"), &reply, &e), -1);
+    assert_int_equal(channel_ask(a.channel, ANSWER, STR("hello"), &reply, &e), -1);
     assert_int_equal(e.class, ERR_TEMPORARY);
     buf_done(&reply);
     assert_echo(a.channel, STR("and on it goes"));

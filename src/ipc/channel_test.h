@@ -16,12 +16,12 @@
 #include "ipc/frame.h"
 
 enum {
-    ECHO = 1,  /* request: answered with its payload */
-    LATER,     /* request: answered when the test says so, in any order */
-    NEVER,     /* request: not answered */
-    TELL,      /* notice: done at once */
-    KEEP,      /* notice: kept */
-    DESCRIPTOR /* notice with a descriptor */
+    ANSWER = 1, /* request: answered with its payload */
+    LATER,      /* request: answered when the test says so, in any order */
+    NEVER,      /* request: not answered */
+    TELL,       /* notice: done at once */
+    KEEP,       /* notice: kept */
+    DESCRIPTOR  /* notice with a descriptor */
 };
 
 struct kept {
@@ -72,7 +72,7 @@ static inline bool on_frame(
         return false;
     }
     switch (type) {
-    case ECHO:
+    case ANSWER:
         channel_reply(from, payload);
         return false;
     case LATER:
