@@ -177,6 +177,8 @@ int charset_to_utf8(struct str charset, struct str text, size_t max, struct buf 
 {
     struct sink k = {.out = out, .left = max};
     UConverter *converter = NULL;
+    if (text.n == 0)
+        return 0;
     if (is_utf8_name(charset)) {
         from_utf8(&k, text);
     } else if (is_ascii_name(charset) && utf8_valid(text)) {

@@ -22,6 +22,14 @@ static void end_span(struct header_scan *s)
     s->cutting = false;
 }
 
+/* The n octets just taken do not belong to the field before them. */
+static void end_span_before(struct header_scan *s, unsigned n)
+{
+    s->octets -= n;
+    end_span(s);
+    s->octets += n;
+}
+
 static void begin_span(struct header_scan *s, enum header_id id)
 {
     if (s->spans == HEADER_SPANS_MAX) {
@@ -65,9 +73,7 @@ static void take_field(struct header_scan *s)
 
 static void take_empty_line(struct header_scan *s, unsigned length)
 {
-    s->octets -= length;
-    end_span(s);
-    s->octets += length;
+    end_span_before(s, length);
     s->ended = true;
 }
 
@@ -84,9 +90,7 @@ static void at_line_start(struct header_scan *s, char c)
         s->junk += s->first; /* hostile.md 85: nothing to continue */
         s->state = IN_LINE;
     } else {
-        s->octets--;
-        end_span(s);
-        s->octets++;
+        end_span_before(s, 1);
         s->state = IN_NAME;
     }
 }
@@ -120,9 +124,7 @@ static void take_char(struct header_scan *s, char c)
             take_empty_line(s, 2);
             return;
         }
-        s->octets -= 2; /* a CR that begins a line: junk, which ends the field before */
-        end_span(s);
-        s->octets += 2;
+        end_span_before(s, 2); /* a CR that begins a line: junk */
         take_junk(s);
     } else if (s->state == IN_NAME) {
         in_name(s, c);
@@ -156,6 +158,8 @@ void header_scan_feed(struct header_scan *s, struct str chunk)
 
 void header_scan_finish(struct header_scan *s)
 {
+    if (!s->ended && s->state == AFTER_CR)
+        end_span_before(s, 1);
     if (!s->ended && (s->state == IN_NAME || s->state == BEFORE_COLON || s->state == AFTER_CR))
         take_junk(s);
     if (!s->ended)

@@ -192,6 +192,22 @@ static void take(struct mime_parser *p, enum rest rest, struct str octets)
     }
 }
 
+static uint64_t at_most(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* A part between two delimiters that follow each other directly is empty, and stands where the line
+ * end is that belongs to the second one: it is held within its parent. */
+static void hold_children(struct mime_part *part)
+{
+    for (struct mime_part *p = part->last; p && p->body_end > part->body_end; p = p->last) {
+        p->header_start = at_most(p->header_start, part->body_end);
+        p->body_start = at_most(p->body_start, part->body_end);
+        p->body_end = part->body_end;
+    }
+}
+
 /* Ends all parts below `up` (all of them for NULL) at `at`, behind a line end of eol octets. */
 static void close_parts(struct mime_parser *p, struct mime_part *up, uint64_t at, unsigned eol)
 {
@@ -204,6 +220,7 @@ static void close_parts(struct mime_parser *p, struct mime_part *up, uint64_t at
             lines--;
         }
         part->body_lines = lines;
+        hold_children(part);
         if (p->handler.end)
             p->handler.end(p->handler.arg, part);
         p->want_body = false;

@@ -96,6 +96,8 @@ static void test_structure(void **state)
             "(m(l\"one\")(l\"two\"))"},
         {MIXED("b") "--b\r\nA: b\r\n\r\n--b--", "(m(l\"\"))"},
         {MIXED("b") "--b\r\n--b--", "(m(l\"\"))"},
+        {MIXED("b") "--b\r\nContent-Type: multipart/digest; boundary=i\r\n\r\n--i\r\n--b\r\nx",
+            "(m(m(r(l\"\")))(l\"x\"))"},
         {MIXED("b") "--b\r\nA: b\r\n--b--", "(m(l\"\"))"}, /* a delimiter ends a header */
         {MIXED("b") "--b\r\nno header\r\n--b--", "(m(l\"no header\"))"},
         {MIXED("b") "--b", "(m)"}, /* nothing begins where nothing follows */
