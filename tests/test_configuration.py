@@ -101,7 +101,9 @@ def test_no_configuration_file(new_server):
 
 
 @pytest.mark.parametrize(
-    "octets", [b"\0" * 100, b'\xef\xbb\xbfhostname = "x"\n', b"x" * 3000000, b'hostname = "\xff"\n']
+    "octets",
+    [b"\0" * 100, b'\xef\xbb\xbfhostname = "x"\n', b"x" * 3000000, b'hostname = "\xff"\n'],
+    ids=["nul", "bom", "large", "latin1"],
 )
 def test_strange_files(new_server, octets):
     """hostile.md 171, as far as a file goes: an error with the file's name, never a crash."""

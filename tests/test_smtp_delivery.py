@@ -43,7 +43,7 @@ def test_delivery(shared_server, account):
     (mail,) = shared_server.mail(account, 1)
     assert mail["id"] == id and mail["mailbox"] == "INBOX" and mail["uid"] == 1
     assert "a@there.example" in mail["from"] and account in mail["to"][0]
-    assert mail["subject"] == "first" and mail["date"] == "2026-01-01T00:00:00Z"
+    assert mail["subject"] == "first" and re.fullmatch(r"2026-01-01T00:00:00(\.000)?Z", mail["date"])
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", mail["received"])
     raw = shared_server.raw(account)
     assert mail["size"] == len(raw) and mail["flags"] == []
@@ -66,7 +66,7 @@ def test_trace_fields(shared_server, account):
         received,
     )
     assert f"for <{account}>" in received
-    assert re.search(r"; \w{3}, \d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}( \(.*\))?$", received)
+    assert re.search(r";\s+\w{3}, \d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d [+-]\d{4}( \(.*\))?$", received)
     assert account.encode() in dict(fields)[b"Delivered-To"]
 
 
@@ -338,13 +338,13 @@ def test_large_message(shared_server, account):
 
 
 def test_configured_limits(make_server):
-    server = make_server(config='limits { message-size = "20K"  recipients = 2 }')
+    server = make_server(config='limits { message-size = "64K"  recipients = 100 }')
     with server.smtp() as c:
-        assert c.hello()["SIZE"] == "20480"
-        c.cmd("MAIL FROM:<a@there.example> SIZE=20481", "552 5.3.4")
-        c.envelope("a@there.example", "alice@example.test", "bob@example.test")
+        assert c.hello()["SIZE"] == "65536"
+        c.cmd("MAIL FROM:<a@there.example> SIZE=65537", "552 5.3.4")
+        c.envelope("a@there.example", *["alice@example.test", "bob@example.test"] * 50)
         c.cmd("RCPT TO:<postmaster>", "452 4.5.3")
-        c.content(message() + ("x" * 70 + "\r\n") * 300, "552 5.3.4")
+        c.content(message() + ("x" * 70 + "\r\n") * 1000, "552 5.3.4")
         c.deliver("a@there.example", "alice@example.test", message("fits"))
     assert [mail["subject"] for mail in server.mail("alice@example.test", 1)] == ["fits"]
 

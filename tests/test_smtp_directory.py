@@ -87,10 +87,13 @@ def test_alias_import(server, tmp_path):
 
 
 def test_postmaster_reaches_somebody(server):
-    server.command("alias", "add", "postmaster@example.test", "bob@example.test")
+    """RFC 5321 4.5.1, RFC 2142 4: the oldest account of the domain, unless an alias says who."""
     deliver(server, "postmaster@example.test")
     deliver(server, "abuse@example.test")
-    server.mail("bob@example.test", 2)
+    server.mail("alice@example.test", 2)
+    server.command("alias", "add", "postmaster@example.test", "bob@example.test")
+    deliver(server, "postmaster@example.test")
+    server.mail("bob@example.test", 1)
 
 
 @pytest.mark.parametrize("what", ["account", "domain"])

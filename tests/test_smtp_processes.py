@@ -166,13 +166,13 @@ def test_sighup_brings_a_new_generation(server):
         old.hello()
         old.envelope("a@there.example", "alice@example.test")
         pid = server.role_pid("inbound")
-        server.configure('limits { recipients = 7  message-size = "1M" }')
+        server.configure('limits { recipients = 107  message-size = "1M" }')
         server.process.send_signal(signal.SIGHUP)
         server.role_pid("inbound", not_pid=pid)
 
         def limited():
             with server.smtp() as c:
-                return c.hello().get("LIMITS") == "RCPTMAX=7"
+                return c.hello().get("LIMITS") == "RCPTMAX=107"
 
         poll(limited, 10, "the new limit")
         old.content(message("old generation"))  # what was begun goes on
@@ -181,10 +181,10 @@ def test_sighup_brings_a_new_generation(server):
 
 
 def test_reload_answers_when_it_is_live(server):
-    server.configure("limits { recipients = 9 }")
+    server.configure("limits { recipients = 109 }")
     server.command("reload")
     with server.smtp() as c:
-        assert c.hello()["LIMITS"] == "RCPTMAX=9"
+        assert c.hello()["LIMITS"] == "RCPTMAX=109"
 
 
 def test_reload_with_problems_changes_nothing(server):
