@@ -44,7 +44,6 @@ static struct mime_part *add_part(struct mime_parser *p, struct mime_part *paren
     if (!part) {
         p->failed |= p->arena.no_memory;
         p->stopped = true;
-        p->begin_part = false;
         return NULL;
     }
     part->parent = parent;
@@ -57,7 +56,6 @@ static struct mime_part *add_part(struct mime_parser *p, struct mime_part *paren
     }
     p->current = part;
     p->state = IN_HEADER;
-    p->begin_part = false;
     buf_clear(&p->header);
     return part;
 }
@@ -378,11 +376,22 @@ void mime_init(
         p->root->message = true;
 }
 
+/* Something follows a delimiter: a part, unless its predecessor's last embedded message was the
+ * last one that is allowed. */
+static void begin_part(struct mime_parser *p)
+{
+    p->begin_part = false;
+    if (p->count < p->limits.parts)
+        add_part(p, p->current, p->offset);
+    else
+        p->stopped = true;
+}
+
 void mime_feed(struct mime_parser *p, struct str chunk)
 {
     while (chunk.n > 0 && !p->failed) {
         if (p->begin_part)
-            add_part(p, p->current, p->offset);
+            begin_part(p);
         size_t n = p->rest == REST_NONE ? feed_at_start(p, chunk) : feed_rest(p, chunk);
         CHECK(n > 0 && n <= chunk.n);
         chunk = str_from(chunk, n);
