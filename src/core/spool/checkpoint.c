@@ -213,11 +213,10 @@ static int load_entry(struct index *x, struct str p)
     struct segment *s = index_segment(x, get_u64(p.p + 16));
     uint32_t rcpts = get_u32(p.p + 36);
     struct entry *n;
+    int rc = s ? index_reserve(x, get_u64(p.p), rcpts, &n) : -ENOENT; /* recycled since */
 
-    if (!s || index_find(x, get_u64(p.p))) /* recycled since */
-        return 0;
-    if (index_reserve(x, get_u64(p.p), rcpts, &n) < 0)
-        return -1;
+    if (rc < 0)
+        return rc == -ENOMEM ? -1 : 0;
     n->content = get_u64(p.p + 8);
     n->at = get_u32(p.p + 24);
     n->prefix = get_u32(p.p + 28);

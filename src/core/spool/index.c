@@ -164,7 +164,7 @@ int index_reserve(struct index *x, uint64_t id, uint32_t rcpts, struct entry **o
     n = place(x, i);
     if (x->free)
         x->free = n->next;
-    *n = (struct entry){.id = id, .rcpts = (uint16_t)rcpts};
+    *n = (struct entry){.id = id, .rcpts = (uint16_t)rcpts, .prev = i + 1};
     if (rcpts > 1)
         n->many = many;
     hash_insert(x, i);
@@ -201,9 +201,9 @@ void index_cancel(struct index *x, struct entry *n)
 
 void index_insert(struct index *x, struct entry *n, struct segment *s)
 {
-    uint32_t i = x->slots[must_find(x, n)] - 1;
+    uint32_t i = n->prev - 1; /* where one that is only reserved keeps its place */
 
-    CHECK(!(n->flags & ENTRY_USED));
+    CHECK(!(n->flags & ENTRY_USED) && place(x, i) == n);
     n->flags |= ENTRY_USED;
     x->count++;
     x->octets += n->content;
