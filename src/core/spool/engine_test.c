@@ -69,15 +69,14 @@ int life_start(struct life *l, struct fake_disk *disk, struct model *model)
         .arg = l,
         .on_damage = on_damage,
     };
-    struct err e;
     int rc;
 
     l->disk = disk;
     l->model = model;
     l->damaged = 0;
-    l->open = spool_store_open(&l->store, &settings, &l->recovery, &e) == 0;
+    l->open = spool_store_open(&l->store, &settings, &l->recovery, &l->why) == 0;
     if (!l->open)
-        return e.os ? -e.os : -EIO;
+        return l->why.os ? -l->why.os : -EIO;
     rc = roll(l);
     if (rc < 0)
         life_end(l);

@@ -37,6 +37,7 @@ struct life {
     uint64_t damaged;
     uint64_t segment; /* octets; 0: small */
     bool open, allow_damage;
+    struct err why; /* it could not be opened */
 };
 
 /* Opens, and rolls to a first segment. A failure leaves the life closed. */
