@@ -5,9 +5,11 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/log.h"
 
 _Noreturn void check_failed(const char *file, int line, const char *what)
 {
+    log_flush();
     fprintf(stderr, "veredus: %s:%d: check failed: %s\n", file, line, what);
     abort();
 }

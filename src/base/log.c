@@ -15,6 +15,7 @@ enum {
     RECORD_MAX = PIPE_BUF, /* a write of so many octets to a pipe is whole or none (pipe(7)) */
     VALUE_MAX = 1024,      /* octets of one value before escaping */
     LEVELS_MAX = 16,       /* events above one another */
+    GATHERED_MAX = 8 * RECORD_MAX, /* less than a pipe holds */
 };
 
 static struct log_settings log_to = {.fd = -1, .level = LOG_INFO, .process = ""};
@@ -29,6 +30,12 @@ struct record {
     bool full;
 };
 static _Thread_local struct record space;
+
+/* Records of the gathering thread that wait for log_flush(): whole ones, one after the other. */
+static char gathered[GATHERED_MAX];
+static size_t gathered_n;
+static void (*on_gathered)(void);
+static _Thread_local bool gathers;
 
 void log_open(const struct log_settings *settings)
 {
@@ -177,7 +184,7 @@ static void put_start(struct record *r, enum log_level level, const char *name)
     put_c(r, log_to.json ? "\"" : "");
 }
 
-static bool send(struct record *r)
+static bool send(struct str octets)
 {
     struct pollfd ready = {.fd = log_to.fd, .events = POLLOUT};
     ssize_t n;
@@ -185,9 +192,57 @@ static bool send(struct record *r)
     if (must_poll && poll(&ready, 1, 0) != 1)
         return false;
     do
-        n = write(log_to.fd, r->octets, r->n);
+        n = write(log_to.fd, octets.p, octets.n);
     while (n < 0 && errno == EINTR);
-    return n == (ssize_t)r->n;
+    return n == (ssize_t)octets.n;
+}
+
+static size_t count_records(struct str octets)
+{
+    size_t n = 0;
+    struct str line;
+
+    while (octets.n) {
+        str_cut(&octets, '\n', &line);
+        n++;
+    }
+    return n;
+}
+
+void log_gather(void (*pending)(void))
+{
+    on_gathered = pending;
+    gathers = pending != NULL;
+}
+
+void log_flush(void)
+{
+    struct str rest = str_of(gathered, gathered_n);
+
+    while (rest.n) {
+        struct str head = str_head(rest, RECORD_MAX);
+        head = str_head(head, (size_t)(str_find_last(head, '\n') + 1));
+        if (!send(head))
+            atomic_fetch_add(&dropped, count_records(head));
+        rest = str_from(rest, head.n);
+    }
+    gathered_n = 0;
+}
+
+/* What is wrong should be seen at once, and outlive a process that dies of it. */
+static bool gather_or_send(const struct record *r, enum log_level level)
+{
+    if (!gathers)
+        return send(str_of(r->octets, r->n));
+    if (r->n > sizeof gathered - gathered_n)
+        log_flush();
+    if (gathered_n == 0)
+        on_gathered();
+    memcpy(gathered + gathered_n, r->octets, r->n);
+    gathered_n += r->n;
+    if (level == LOG_ERROR)
+        log_flush();
+    return true;
 }
 
 /* As soon as there is room again the log itself says how much it lacks. */
@@ -201,7 +256,7 @@ static bool tell_dropped(void)
     put_start(&space, LOG_WARNING, "log_dropped");
     put_field(&space, &records);
     put_end(&space);
-    if (!send(&space))
+    if (!send(str_of(space.octets, space.n)))
         return false;
     atomic_store(&dropped_told, now);
     return true;
@@ -238,7 +293,7 @@ void log_write(enum log_level level, const struct event *event, const char *name
                 if (!overridden(levels, LEVELS_MAX, at + 1, levels[at]->fields[i].key))
                     put_field(&space, &levels[at]->fields[i]);
         put_end(&space);
-        if (!send(&space))
+        if (!gather_or_send(&space, level))
             atomic_fetch_add(&dropped, 1);
     } else {
         atomic_fetch_add(&dropped, 1);

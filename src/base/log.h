@@ -87,6 +87,12 @@ struct log_settings {
 void log_open(const struct log_settings *settings);
 uint64_t log_dropped(void);
 
+/* From now on this thread's records are gathered until log_flush(); pending is called when the
+ * first one has been put by. Errors do not wait. Other threads' records are written one by one as
+ * before. */
+void log_gather(void (*pending)(void));
+void log_flush(void);
+
 void log_write(enum log_level level, const struct event *event, const char *name,
     const struct kv *fields, unsigned count);
 bool log_enabled(enum log_level level);

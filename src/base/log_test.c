@@ -145,6 +145,57 @@ static void test_drops(void **state)
     close_pipe();
 }
 
+static unsigned pending_calls;
+
+static void on_pending(void)
+{
+    pending_calls++;
+}
+
+/* Whole lines read so far. */
+static int count_all(bool reset)
+{
+    static int lines;
+
+    if (reset)
+        lines = 0;
+    while (*read_all())
+        for (const char *at = line; (at = strchr(at, '\n')); at++)
+            lines++;
+    return lines;
+}
+
+static void test_gathered(void **state)
+{
+    (void)state;
+    open_pipe(false, LOG_INFO);
+    log_gather(on_pending);
+    log_info(NULL, "one");
+    log_info(NULL, "two");
+    assert_int_equal(pending_calls, 1);
+    assert_string_equal(read_all(), "");
+    log_flush();
+    read_all();
+    assert_true(strstr(line, "one\n") < strstr(line, "two\n"));
+    assert_non_null(strstr(line, "info inbound two\n"));
+    log_info(NULL, "three");
+    assert_int_equal(pending_calls, 2);
+    log_error(NULL, "bad"); /* and all before it, at once */
+    read_all();
+    assert_non_null(strstr(line, "info inbound three\n"));
+    assert_non_null(strstr(line, "error inbound bad\n"));
+    count_all(true);
+    for (int i = 0; i < 2000; i++) { /* more than is gathered: whole lines, none lost */
+        log_info(NULL, "many", kv_u64("i", (uint64_t)i));
+        if (i % 200 == 199)
+            count_all(false);
+    }
+    log_flush();
+    assert_int_equal(count_all(false), 2000);
+    log_gather(NULL);
+    close_pipe();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -152,6 +203,7 @@ int main(void)
         cmocka_unit_test(test_inherited),
         cmocka_unit_test(test_ceilings),
         cmocka_unit_test(test_drops),
+        cmocka_unit_test(test_gathered),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

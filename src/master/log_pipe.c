@@ -11,7 +11,7 @@
 
 enum {
     HELD_MAX = 65536, /* octets of one pipe that are not passed on yet; also the longest line */
-    READ_STEP = 4096,
+    READ_STEP = 16384,
     AGAIN_MS = 20,
 };
 

@@ -32,12 +32,27 @@ bool master_is_role(const char *title)
     return strncmp(title, TITLE, strlen(TITLE)) == 0;
 }
 
+static void flush_log(struct turn_hook *hook)
+{
+    (void)hook;
+    log_flush();
+}
+
+/* One write a turn of the loop for all that it had to say. */
+static void flush_at_turn_end(void)
+{
+    static struct turn_hook hook = {.fn = flush_log};
+
+    run_at_turn_end(&hook);
+}
+
 static void open_log(const struct role *r)
 {
     log_open(&(struct log_settings){.fd = STDERR_FILENO,
         .level = r->config->log.level,
         .json = r->config->log.format == LOG_FORMAT_JSON,
         .process = role_kind_name(r->kind)});
+    log_gather(flush_at_turn_end);
 }
 
 static int close_walls(struct role *r, struct err *e)
@@ -97,6 +112,7 @@ int master_role_main(int argc, char **argv)
     if (fiber_start(&scope, "role", live_in_fiber, &work, &e) < 0)
         return EXIT_FAILURE;
     run_loop();
+    log_flush();
     /* What the walls left of it is not worth an orderly end: nothing here is kept. */
     _exit(work.status);
 }
