@@ -2,10 +2,9 @@
  * and read again it is itself. The first octets choose the limits and the cut. */
 #include "wire/smtp_data.h"
 
-#include <stdlib.h>
-
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/mem.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -25,7 +24,7 @@ static struct result run(
     smtp_data_init(&r.d, dots, limits);
     while (!str_empty(in) && !r.ended) {
         size_t n = in.n < chunk ? in.n : chunk;
-        char *copy = malloc(n);
+        char *copy = mem_alloc(n);
         struct str slice = str_of(copy, n), content;
         enum smtp_data_step step;
 
@@ -39,7 +38,7 @@ static struct result run(
         r.ended = step == SMTP_DATA_END;
         r.rest = in.n + slice.n;
         chunk += grow;
-        free(copy);
+        mem_free(copy);
     }
     if (!dots)
         buf_put(&r.out, smtp_data_finish(&r.d));

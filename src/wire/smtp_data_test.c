@@ -1,9 +1,9 @@
 #include "wire/smtp_data.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/buf.h"
+#include "base/mem.h"
 #include "base/unit_test.h"
 
 #include "mail/testdata.h"
@@ -34,7 +34,7 @@ static struct result run(struct str in, size_t chunk, bool dots, struct smtp_dat
     smtp_data_init(&d, dots, &limits);
     while (at < in.n && !r.ended) {
         size_t n = in.n - at < chunk ? in.n - at : chunk;
-        char *copy = malloc(n);
+        char *copy = mem_alloc(n);
         struct str slice = str_of(copy, n), content;
         enum smtp_data_step step;
         assert_non_null(copy);
@@ -44,7 +44,7 @@ static struct result run(struct str in, size_t chunk, bool dots, struct smtp_dat
         at += n;
         r.ended = step == SMTP_DATA_END;
         r.rest = in.n - at + slice.n;
-        free(copy);
+        mem_free(copy);
     }
     if (!dots)
         buf_put(&r.out, smtp_data_finish(&d));

@@ -2,7 +2,7 @@
  * are read in any case, or the session ends (hostile.md 25, 26). */
 #include <stdio.h>
 
-#include "inbound/smtp/session.h"
+#include "inbound/smtp/commands.h"
 
 /* How many octets are read only to be dropped. */
 static uint64_t swallow_max(const struct session *s)

@@ -1,5 +1,5 @@
-/* The content of a message: from the stream, through the machine that finds its end, into a block,
- * measured, and to core when the block is full. One copy, and never more memory than a block. */
+#include "inbound/smtp/content.h"
+
 #include "base/check.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
@@ -7,10 +7,6 @@
 #include "mail/digest.h"
 
 #include "inbound/smtp/session.h"
-
-enum {
-    PUT_HEAD_MAX = 16
-};
 
 /* ---- blocks */
 

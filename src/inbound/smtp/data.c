@@ -1,5 +1,5 @@
 /* DATA: RFC 5321 4.1.1.4. */
-#include "inbound/smtp/session.h"
+#include "inbound/smtp/commands.h"
 
 void smtp_data(struct session *s, struct str args)
 {

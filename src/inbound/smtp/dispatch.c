@@ -1,4 +1,4 @@
-#include "inbound/smtp/session.h"
+#include "inbound/smtp/commands.h"
 
 struct command {
     smtp_command_fn *run;

@@ -1,5 +1,5 @@
 /* HELO, EHLO, LHLO: RFC 5321 4.1.1.1, RFC 2033 4.1. */
-#include "inbound/smtp/session.h"
+#include "inbound/smtp/commands.h"
 
 /* Takes the name and ends what transaction there was (RFC 5321 4.1.4). */
 static bool take_name(struct session *s, struct str args, bool esmtp)

@@ -1,5 +1,5 @@
 /* MAIL: RFC 5321 4.1.1.2. */
-#include "inbound/smtp/session.h"
+#include "inbound/smtp/commands.h"
 
 _Static_assert((int)SMTP_RET_FULL == IC_RET_FULL && (int)SMTP_RET_HDRS == IC_RET_HDRS,
     "RET is passed on as it is");

@@ -1,5 +1,5 @@
 /* The commands that carry no mail: RFC 5321 4.1.1.5 to 4.1.1.10. */
-#include "inbound/smtp/session.h"
+#include "inbound/smtp/commands.h"
 
 void smtp_rset(struct session *s, struct str args)
 {

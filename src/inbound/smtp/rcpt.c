@@ -1,5 +1,5 @@
 /* RCPT: RFC 5321 4.1.1.3. Those that have come together are looked up together. */
-#include "inbound/smtp/session.h"
+#include "inbound/smtp/commands.h"
 
 _Static_assert(
     (int)SMTP_NOTIFY_NEVER == IC_NOTIFY_NEVER && (int)SMTP_NOTIFY_SUCCESS == IC_NOTIFY_SUCCESS &&

@@ -2,6 +2,8 @@
 
 #include "wire/smtp_reply.h"
 
+#include "inbound/smtp/commands.h"
+
 enum {
     PARK_AFTER_MS = 500, /* of silence, then the stack is given back */
     SKIP_MAX = 65536,    /* of a line that is too long: hostile.md 8 */

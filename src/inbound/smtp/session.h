@@ -13,30 +13,13 @@
 #include "base/arena.h"
 #include "base/list.h"
 
-#include "mail/header_scan.h"
-
 #include "wire/smtp_command.h"
-#include "wire/smtp_data.h"
 
 #include "io/stream.h"
 
 #include "inbound/events.h"
+#include "inbound/smtp/content.h"
 #include "inbound/smtp/service.h"
-
-struct digest_builder;
-
-enum {
-    BLOCK_GAP = 4096,           /* before the content: room for the head of its frame */
-    BLOCK_CONTENT = IC_PUT_MAX, /* octets of content before they are PUT */
-    BLOCK_SIZE = BLOCK_GAP + CHANNEL_FRAME_MAX,
-    BLOCKS_KEPT = 64,
-};
-
-/* Memory for content on its way to core. */
-struct block {
-    struct block *next;
-    char octets[BLOCK_SIZE];
-};
 
 struct smtp_service {
     const struct config *config;
@@ -61,26 +44,6 @@ enum smtp_phase {
     PHASE_READY,     /* no transaction */
     PHASE_MAIL,      /* a transaction has begun */
     PHASE_CHUNKS,    /* and BDAT has brought some of its content */
-};
-
-/* How a message is refused; class ERR_NONE: it is not. */
-struct smtp_verdict {
-    uint16_t code;
-    struct err why;
-};
-
-/* The content of a message while it arrives. */
-struct content {
-    struct smtp_data machine;
-    struct block *block; /* NULL where there is no content in progress */
-    size_t used;         /* octets of content in the block */
-    uint64_t sent;       /* octets that were PUT */
-    uint32_t upload;     /* 0: nothing was PUT */
-    uint32_t crc;
-    struct header_scan header;
-    struct digest_builder *digest; /* where a recipient is local */
-    struct smtp_verdict verdict;
-    uint64_t window_end, window_octets; /* of the least rate */
 };
 
 struct transaction {
@@ -161,57 +124,6 @@ void smtp_say_raw(struct session *s, struct str reply);
 
 /* The reply code for an error that core gave; e->status is completed. */
 uint16_t smtp_code_of(struct err *e);
-
-/* ---- dispatch.c */
-
-enum command_flag {
-    NEEDS_HELLO = 1,
-    NEEDS_MAIL = 2,
-    NEEDS_RCPT = 4,
-    NO_MAIL = 8,      /* not within a transaction */
-    NO_CHUNKS = 16,   /* not after a BDAT */
-    NO_ARGS = 32,     /* takes no argument */
-    JUNK = 64,        /* brings no mail nearer; counted */
-    ENDS_GROUP = 128, /* RFC 2920 3.1: nothing may be sent behind it before its reply */
-    ONLY_SMTP = 256,
-    ONLY_LMTP = 512, /* RFC 2033 4.1 */
-};
-
-void smtp_dispatch(struct session *s, struct str line);
-
-/* Is a command with these flags in order now? If not, says so. */
-bool smtp_in_order(struct session *s, unsigned flags);
-
-/* ---- the commands */
-
-typedef void smtp_command_fn(struct session *s, struct str args);
-
-smtp_command_fn smtp_helo, smtp_ehlo, smtp_mail, smtp_rcpt, smtp_data, smtp_bdat;
-smtp_command_fn smtp_rset, smtp_noop, smtp_vrfy, smtp_expn, smtp_help, smtp_quit;
-
-/* ---- content.c */
-
-/* Takes a block and begins; -1: there is no memory (or core is another), *v says how to refuse. */
-int content_begin(struct session *s, bool dots, struct smtp_verdict *v);
-
-/* Reads up to the end of data, or `size` octets of a chunk. What is wrong with the content is kept
- * in its verdict. -1: the session cannot go on. */
-int content_read_data(struct session *s, struct err *e);
-int content_read_chunk(struct session *s, uint64_t size, bool last, struct err *e);
-
-/* Reads octets that are nobody's content (hostile.md 26). */
-int content_swallow(struct session *s, uint64_t size, struct err *e);
-
-/* The octets of content that are in the block. */
-struct str content_rest(const struct content *c);
-
-/* Gives core what is in the block. -1: the verdict says why not. */
-int content_put(struct session *s);
-
-void content_refuse(struct content *c, uint16_t code, const struct err *why);
-
-/* Gives everything back; what was PUT is aborted. */
-void content_drop(struct session *s);
 
 /* ---- commit.c */
 

@@ -209,45 +209,56 @@ static void on_lease(struct stub_core *c, struct channel_call from)
     reply(from, &b);
 }
 
-static bool on_frame(void *arg, struct channel_call from, uint16_t type, struct str payload, int fd)
+static void take_frame(
+    struct stub_core *c, struct channel_call from, uint16_t type, struct str payload)
 {
-    struct stub_core *c = arg;
     struct stub_upload *u;
     struct dec d = dec_of(payload);
 
-    CHECK(fd < 0);
     if (payload.n > c->largest_frame)
         c->largest_frame = payload.n;
     switch ((enum ic_type)type) {
     case IC_LEASE:
         on_lease(c, from);
-        return false;
+        return;
     case IC_ADMIT:
         on_admit(c, from, payload);
-        return false;
+        return;
     case IC_RELEASE:
         CHECK(dec_u32(&d) < c->admitted && dec_done(&d, "release", NULL) == 0);
         c->released++;
-        return false;
+        return;
     case IC_RCPT:
         on_rcpt(c, from, payload);
-        return false;
+        return;
     case IC_PUT:
         on_put(c, payload);
-        return false;
+        return;
     case IC_ABORT:
         u = find_upload(c, dec_u32(&d));
         if (u) /* one that a refused commit used up is aborted as well */
             free_upload(u);
         c->aborts++;
-        return false;
+        return;
     case IC_COMMIT:
         on_commit(c, from, payload);
-        return false;
+        return;
     case IC_STATE:
         break;
     }
     UNREACHABLE();
+}
+
+static bool on_frame(void *arg, struct channel_call from, uint16_t type, struct str payload, int fd)
+{
+    struct stub_core *c = arg;
+    uint64_t counted = mem_fail_at(0);
+
+    CHECK(fd < 0);
+    c->fail_at -= counted < c->fail_at ? counted : c->fail_at;
+    take_frame(c, from, type, payload);
+    mem_fail_at(c->fail_at);
+    return false;
 }
 
 static void on_closed(void *arg, struct channel *channel, const struct err *why)

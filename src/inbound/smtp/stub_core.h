@@ -37,6 +37,7 @@ struct stub_core {
     size_t largest_frame;
     bool refuse_connections, fail_commits, hold_commits;
     struct channel_call held;
+    uint64_t fail_at; /* of mem_fail_at(): its own allocations do not count */
 };
 
 void stub_core_init(struct stub_core *c);
