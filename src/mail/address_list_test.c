@@ -37,74 +37,73 @@ static void render(struct str field, struct buf *out)
     }
 }
 
+static const struct {
+    const char *field, *rendered;
+} lists[] = {
+    /* RFC 5322 A */
+    {"John Doe <jdoe@machine.example>", "[John Doe||jdoe|machine.example]"},
+    {"\"Joe Q. Public\" <john.q.public@example.com>", "[Joe Q. Public||john.q.public|example.com]"},
+    {"Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>",
+        "[Mary Smith||mary|x.test][||jdoe|example.org][Who?||one|y.test]"},
+    {"<boss@nil.test>, \"Giant; \\\"Big\\\" Box\" <sysservices@example.net>",
+        "[||boss|nil.test][Giant; \"Big\" Box||sysservices|example.net]"},
+    {"A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;",
+        "{A Group [Ed Jones||c|a.test][||joe|where.test][John||jdoe|one.test]}"},
+    {"Undisclosed recipients:;", "{Undisclosed recipients }"},
+    {"Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>", "[Pete||pete|silly.test]"},
+    {"A Group(Some people)\r\n :Chris Jones <c@(Chris's host.)public.example>,\r\n"
+     " joe@example.org,\r\n John <jdoe@one.test> (my dear friend); (the end of the group)",
+        "{A Group [Chris Jones||c|public.example][||joe|example.org][John||jdoe|one.test]}"},
+    {"(Empty list)(start)Hidden recipients :(nobody(that I know)) ;", "{Hidden recipients }"},
+    {"Joe Q. Public <john.q.public@example.com>", "[Joe Q. Public||john.q.public|example.com]"},
+    {"Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example",
+        "[Mary Smith|@node.test|mary|example.net][||jdoe|test.example]"},
+    {"John Doe <jdoe@machine(comment).  example>", "[John Doe||jdoe|machine.example]"},
+    {"1234   @   local(blah)  .machine .example", "[blah||1234|local.machine.example]"},
+    {"\"a b\" . c @x.test", "[||a b.c|x.test]"},
+    {"user@domain (Display Name)", "[Display Name||user|domain]"},
+    {"a@[192.0.2.1], <b@[IPv6:2001:db8::1]>", "[||a|[192.0.2.1]][||b|[IPv6:2001:db8::1]]"},
+    {"j\xc3\xb6@d\xc3\xb6.example", "[||j\xc3\xb6|d\xc3\xb6.example]"}, /* RFC 6532 */
+    {"a@x.test; b@y.test", "[||a|x.test][||b|y.test]"},
+    {"phil@example.com <phil@example.com>", "[phil@example.com||phil|example.com]"},
+    /* hostile.md 86 to 91 */
+    {"<x@evil.example>, <ceo@there.example>", "[||x|evil.example][||ceo|there.example]"},
+    {"<x@evil.example>ceo@there.example", "![||x|evil.example][||ceo|there.example]"},
+    {"\"ceo@there.example\" <x@evil.example>", "[ceo@there.example||x|evil.example]"},
+    {"=?utf-8?b?PGNlb0B0aGVyZS5leGFtcGxlPg==?=,<x@evil.example>",
+        "![||=?utf-8?b?PGNlb0B0aGVyZS5leGFtcGxlPg==?=|][||x|evil.example]"},
+    {"<@evil.example,@any.example:ceo@there.example>",
+        "[|@evil.example,@any.example|ceo|there.example]"},
+    {"", ""},
+    {" , ,", ""},
+    {"undisclosed:;", "{undisclosed }"},
+    /* broken */
+    {"undisclosed: a@b", "{undisclosed [||a|b]}"},
+    {"<>", "![|||]"},
+    {"<user@domain", "![||user|domain]"},
+    {"<a@b, <c@d>", "![||a|b][||c|d]"},
+    {"a@b@c", "![||a|b@c]"},
+    {"John Doe", "![John Doe|||]"},
+    {"a(aa", "![|||]"},
+    {"a@b (open", "![|||]"},
+    {"\"open <a@b>, <c@d>", "![open <a@b>, <c@d>|||]"},
+    {"(open", "![|||]"},
+    {">", "![||>|]"},
+    {"a b@c", "![||a b|c]"},
+    {":", "!{ }"},
+    {"a: b: c@d;", "{a ![||b: c|d]}"},
+};
+
 static void test_lists(void **state)
 {
-    static const struct {
-        const char *field, *rendered;
-    } rows[] = {
-        /* RFC 5322 A */
-        {"John Doe <jdoe@machine.example>", "[John Doe||jdoe|machine.example]"},
-        {"\"Joe Q. Public\" <john.q.public@example.com>",
-            "[Joe Q. Public||john.q.public|example.com]"},
-        {"Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>",
-            "[Mary Smith||mary|x.test][||jdoe|example.org][Who?||one|y.test]"},
-        {"<boss@nil.test>, \"Giant; \\\"Big\\\" Box\" <sysservices@example.net>",
-            "[||boss|nil.test][Giant; \"Big\" Box||sysservices|example.net]"},
-        {"A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;",
-            "{A Group [Ed Jones||c|a.test][||joe|where.test][John||jdoe|one.test]}"},
-        {"Undisclosed recipients:;", "{Undisclosed recipients }"},
-        {"Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>",
-            "[Pete||pete|silly.test]"},
-        {"A Group(Some people)\r\n :Chris Jones <c@(Chris's host.)public.example>,\r\n"
-         " joe@example.org,\r\n John <jdoe@one.test> (my dear friend); (the end of the group)",
-            "{A Group [Chris Jones||c|public.example][||joe|example.org][John||jdoe|one.test]}"},
-        {"(Empty list)(start)Hidden recipients :(nobody(that I know)) ;", "{Hidden recipients }"},
-        {"Joe Q. Public <john.q.public@example.com>", "[Joe Q. Public||john.q.public|example.com]"},
-        {"Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example",
-            "[Mary Smith|@node.test|mary|example.net][||jdoe|test.example]"},
-        {"John Doe <jdoe@machine(comment).  example>", "[John Doe||jdoe|machine.example]"},
-        {"1234   @   local(blah)  .machine .example", "[blah||1234|local.machine.example]"},
-        {"\"a b\" . c @x.test", "[||a b.c|x.test]"},
-        {"user@domain (Display Name)", "[Display Name||user|domain]"},
-        {"a@[192.0.2.1], <b@[IPv6:2001:db8::1]>", "[||a|[192.0.2.1]][||b|[IPv6:2001:db8::1]]"},
-        {"j\xc3\xb6@d\xc3\xb6.example", "[||j\xc3\xb6|d\xc3\xb6.example]"}, /* RFC 6532 */
-        {"a@x.test; b@y.test", "[||a|x.test][||b|y.test]"},
-        {"phil@example.com <phil@example.com>", "[phil@example.com||phil|example.com]"},
-        /* hostile.md 86 to 91 */
-        {"<x@evil.example>, <ceo@there.example>", "[||x|evil.example][||ceo|there.example]"},
-        {"<x@evil.example>ceo@there.example", "![||x|evil.example][||ceo|there.example]"},
-        {"\"ceo@there.example\" <x@evil.example>", "[ceo@there.example||x|evil.example]"},
-        {"=?utf-8?b?PGNlb0B0aGVyZS5leGFtcGxlPg==?=,<x@evil.example>",
-            "![||=?utf-8?b?PGNlb0B0aGVyZS5leGFtcGxlPg==?=|][||x|evil.example]"},
-        {"<@evil.example,@any.example:ceo@there.example>",
-            "[|@evil.example,@any.example|ceo|there.example]"},
-        {"", ""},
-        {" , ,", ""},
-        {"undisclosed:;", "{undisclosed }"},
-        /* broken */
-        {"undisclosed: a@b", "{undisclosed [||a|b]}"},
-        {"<>", "![|||]"},
-        {"<user@domain", "![||user|domain]"},
-        {"<a@b, <c@d>", "![||a|b][||c|d]"},
-        {"a@b@c", "![||a|b@c]"},
-        {"John Doe", "![John Doe|||]"},
-        {"a(aa", "![|||]"},
-        {"a@b (open", "![|||]"},
-        {"\"open <a@b>, <c@d>", "![open <a@b>, <c@d>|||]"},
-        {"(open", "![|||]"},
-        {">", "![||>|]"},
-        {"a b@c", "![||a b|c]"},
-        {":", "!{ }"},
-        {"a: b: c@d;", "{a ![||b: c|d]}"},
-    };
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
         struct buf out;
         buf_init(&out, 4096);
-        render(str_c(rows[i].field), &out);
-        if (!str_eq(buf_str(&out), str_c(rows[i].rendered)))
-            fail_msg("%s:\n      %.*s\nwanted %s", rows[i].field, STR_ARG(buf_str(&out)),
-                rows[i].rendered);
+        render(str_c(lists[i].field), &out);
+        if (!str_eq(buf_str(&out), str_c(lists[i].rendered)))
+            fail_msg("%s:\n      %.*s\nwanted %s", lists[i].field, STR_ARG(buf_str(&out)),
+                lists[i].rendered);
         buf_done(&out);
     }
 }

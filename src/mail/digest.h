@@ -32,8 +32,8 @@ enum {
 /* ---- building */
 
 enum {
-    DIGEST_WINDOW = 8192, /* octets of text that are decoded at once for the preview */
-    DIGEST_WINDOWS_MAX = 32
+    DIGEST_WINDOW = 1024, /* octets of text that are decoded at once for the preview */
+    DIGEST_WINDOWS_MAX = 256
 };
 
 /* Embedded by its user; only the functions below look into it. */

@@ -80,74 +80,70 @@ static void expect(const char *content, const char *wanted, const struct mime_li
 
 #define MIXED(b) "Content-Type: multipart/mixed; boundary=\"" b "\"\r\n\r\n"
 
+static const struct {
+    const char *content, *tree;
+} trees[] = {
+    {"", "(l\"\")"}, {"A: b\r\n\r\nbody\r\n", "(l\"body\r\n\")"}, {"A: b\r\n", "(l\"\")"},
+    {"\r\nbody", "(l\"body\")"}, {"no header\r\nat all\r\n", "(l\"no header\r\nat all\r\n\")"},
+    {"A: b\r\njunk line\r\nC: d\r\n\r\nbody", "(l\"body\")"},
+    {"From x@y Thu Jan 1\r\nA: b\r\n\r\nbody", "(l\"body\")"}, /* mbox */
+    /* RFC 2046 5.1.1 */
+    {MIXED("b") "pre\r\n--b\r\n\r\none\r\n\r\n--b\r\nA: b\r\n\r\ntwo\r\n--b--\r\nepilogue",
+        "(m(l\"one\r\n\")(l\"two\"))"},
+    {MIXED("b") "--b  \r\n\r\none\r\n--b\t\r\n\r\ntwo\r\n--b-- \r\n", "(m(l\"one\")(l\"two\"))"},
+    {MIXED("b") "--b\r\nA: b\r\n\r\n--b--", "(m(l\"\"))"},
+    {MIXED("b") "--b\r\n--b--", "(m(l\"\"))"},
+    {MIXED("b") "--b\r\nContent-Type: multipart/digest; boundary=i\r\n\r\n--i\r\n--b\r\nx",
+        "(m(m(r(l\"\")))(l\"x\"))"},
+    {MIXED("b") "--b\r\nA: b\r\n--b--", "(m(l\"\"))"}, /* a delimiter ends a header */
+    {MIXED("b") "--b\r\nno header\r\n--b--", "(m(l\"no header\"))"},
+    {MIXED("b") "--b", "(m)"}, /* nothing begins where nothing follows */
+    {MIXED("b") "--b\r\n\r\none\r\n--b\r\n", "(m(l\"one\"))"}, {MIXED("b") " --b\r\n", "(m)"},
+    {MIXED("b") "text --b\r\n", "(m)"},
+    {MIXED("b") "--b--\r\n--b\r\n\r\nx", "(m)"}, /* after the end all is epilogue */
+    {MIXED("b"), "(m)"},                         /* hostile.md 97: it never ends */
+    {MIXED("b") "--b\r\n\r\none", "(m(l\"one\"))"},
+    {MIXED("b") "--b\n\none\n--b--\n", "(m(l\"one\"))"}, /* lone line feeds */
+    {MIXED("b") "--b\r\n\r\none\r\r\n--b--\r\n", "(m(l\"one\r\"))"},
+    {MIXED("b") "--b\r\n\r\n-\r\n-x\r\n--\r\n---b\r\n--b--\r\n", "(m(l\"-\r\n-x\r\n--\r\n---b\"))"},
+    /* hostile.md 97, RFC 2046 5.1.2: no confusion of levels */
+    {MIXED("a") "--a\r\n" MIXED("ab") "--ab\r\n\r\none\r\n--ab--\r\n--a\r\n\r\ntwo\r\n--a--\r\n",
+        "(m(m(l\"one\"))(l\"two\"))"},
+    {MIXED("ab") "--ab\r\n" MIXED("a") "--a\r\n\r\none\r\n--ab\r\n\r\ntwo\r\n--ab--\r\n",
+        "(m(m(l\"one\"))(l\"two\"))"},
+    {MIXED("a") "--a\r\n" MIXED("ab") "--ab\r\n\r\none\r\n--ab--\r\n--ab\r\n\r\nx\r\n--a--\r\n",
+        "(m(m(l\"one\")))"},
+    {MIXED("b") "--b\r\n" MIXED("b") "--b\r\n\r\none\r\n--b--\r\n--b\r\n\r\ntwo\r\n--b--\r\n",
+        "(m(m(l\"one\"))(l\"two\"))"},
+    {MIXED("o") "--o\r\n" MIXED("i") "--i\r\n\r\none\r\n--o\r\n\r\ntwo\r\n--o--\r\n",
+        "(m(m(l\"one\"))(l\"two\"))"}, /* the outer one ends the inner */
+    {MIXED("b") "--bx\r\n\r\none\r\n--b--y\r\n", "(m(l\"one\"))"}, /* 5.1.2: a prefix is enough */
+    {MIXED("a") "--ab\r\n" MIXED("a") "--ac\r\n\r\nbody", "(m(m(l\"body\")))"},
+    {"Content-Type: multipart/mixed\r\n\r\n--\r\n\r\none", "(l?\"--\r\n\r\none\")"},
+    {"Content-Type: multipart/mixed; boundary=\"\"\r\n\r\n--\r\n\r\none", "(l?\"--\r\n\r\none\")"},
+    /* embedded messages */
+    {"Content-Type: message/rfc822\r\n\r\nA: b\r\n\r\nbody", "(r(l\"body\"))"},
+    {"Content-Type: message/rfc822\r\n\r\n", "(r(l\"\"))"},
+    {"Content-Type: message/rfc822", "(r(l\"\"))"},
+    {"Content-Type: message/global\r\n\r\nA: b\r\n\r\nbody", "(r(l\"body\"))"},
+    {"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nQTog",
+        "(l?\"QTog\")"}, /* RFC 2046 5.2.1 */
+    {MIXED("b") "--b\r\nContent-Type: message/rfc822\r\n\r\nA: b\r\n\r\none\r\n--b--\r\n",
+        "(m(r(l\"one\")))"},
+    {MIXED("b") "--b\r\nContent-Type: message/rfc822\r\n\r\n--b--\r\n", "(m(r(l\"\")))"},
+    /* hostile.md 98: a part that ends past its parent */
+    {MIXED("o") "--o\r\nContent-Type: message/rfc822\r\n\r\n" MIXED(
+         "i") "--i\r\n\r\none\r\n--o--\r\n--i\r\n\r\ntwo\r\n--i--\r\n",
+        "(m(r(m(l\"one\"))))"},
+    {"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nA: b\r\n\r\none\r\n--b--",
+        "(m(r(l\"one\")))"}, /* 5.1.5 */
+};
+
 static void test_structure(void **state)
 {
-    static const struct {
-        const char *content, *tree;
-    } rows[] = {
-        {"", "(l\"\")"}, {"A: b\r\n\r\nbody\r\n", "(l\"body\r\n\")"}, {"A: b\r\n", "(l\"\")"},
-        {"\r\nbody", "(l\"body\")"}, {"no header\r\nat all\r\n", "(l\"no header\r\nat all\r\n\")"},
-        {"A: b\r\njunk line\r\nC: d\r\n\r\nbody", "(l\"body\")"},
-        {"From x@y Thu Jan 1\r\nA: b\r\n\r\nbody", "(l\"body\")"}, /* mbox */
-        /* RFC 2046 5.1.1 */
-        {MIXED("b") "pre\r\n--b\r\n\r\none\r\n\r\n--b\r\nA: b\r\n\r\ntwo\r\n--b--\r\nepilogue",
-            "(m(l\"one\r\n\")(l\"two\"))"},
-        {MIXED("b") "--b  \r\n\r\none\r\n--b\t\r\n\r\ntwo\r\n--b-- \r\n",
-            "(m(l\"one\")(l\"two\"))"},
-        {MIXED("b") "--b\r\nA: b\r\n\r\n--b--", "(m(l\"\"))"},
-        {MIXED("b") "--b\r\n--b--", "(m(l\"\"))"},
-        {MIXED("b") "--b\r\nContent-Type: multipart/digest; boundary=i\r\n\r\n--i\r\n--b\r\nx",
-            "(m(m(r(l\"\")))(l\"x\"))"},
-        {MIXED("b") "--b\r\nA: b\r\n--b--", "(m(l\"\"))"}, /* a delimiter ends a header */
-        {MIXED("b") "--b\r\nno header\r\n--b--", "(m(l\"no header\"))"},
-        {MIXED("b") "--b", "(m)"}, /* nothing begins where nothing follows */
-        {MIXED("b") "--b\r\n\r\none\r\n--b\r\n", "(m(l\"one\"))"}, {MIXED("b") " --b\r\n", "(m)"},
-        {MIXED("b") "text --b\r\n", "(m)"},
-        {MIXED("b") "--b--\r\n--b\r\n\r\nx", "(m)"}, /* after the end all is epilogue */
-        {MIXED("b"), "(m)"},                         /* hostile.md 97: it never ends */
-        {MIXED("b") "--b\r\n\r\none", "(m(l\"one\"))"},
-        {MIXED("b") "--b\n\none\n--b--\n", "(m(l\"one\"))"}, /* lone line feeds */
-        {MIXED("b") "--b\r\n\r\none\r\r\n--b--\r\n", "(m(l\"one\r\"))"},
-        {MIXED("b") "--b\r\n\r\n-\r\n-x\r\n--\r\n---b\r\n--b--\r\n",
-            "(m(l\"-\r\n-x\r\n--\r\n---b\"))"},
-        /* hostile.md 97, RFC 2046 5.1.2: no confusion of levels */
-        {MIXED("a") "--a\r\n" MIXED(
-             "ab") "--ab\r\n\r\none\r\n--ab--\r\n--a\r\n\r\ntwo\r\n--a--\r\n",
-            "(m(m(l\"one\"))(l\"two\"))"},
-        {MIXED("ab") "--ab\r\n" MIXED("a") "--a\r\n\r\none\r\n--ab\r\n\r\ntwo\r\n--ab--\r\n",
-            "(m(m(l\"one\"))(l\"two\"))"},
-        {MIXED("a") "--a\r\n" MIXED("ab") "--ab\r\n\r\none\r\n--ab--\r\n--ab\r\n\r\nx\r\n--a--\r\n",
-            "(m(m(l\"one\")))"},
-        {MIXED("b") "--b\r\n" MIXED("b") "--b\r\n\r\none\r\n--b--\r\n--b\r\n\r\ntwo\r\n--b--\r\n",
-            "(m(m(l\"one\"))(l\"two\"))"},
-        {MIXED("o") "--o\r\n" MIXED("i") "--i\r\n\r\none\r\n--o\r\n\r\ntwo\r\n--o--\r\n",
-            "(m(m(l\"one\"))(l\"two\"))"}, /* the outer one ends the inner */
-        {MIXED("b") "--bx\r\n\r\none\r\n--b--y\r\n",
-            "(m(l\"one\"))"}, /* 5.1.2: a prefix is enough */
-        {MIXED("a") "--ab\r\n" MIXED("a") "--ac\r\n\r\nbody", "(m(m(l\"body\")))"},
-        {"Content-Type: multipart/mixed\r\n\r\n--\r\n\r\none", "(l?\"--\r\n\r\none\")"},
-        {"Content-Type: multipart/mixed; boundary=\"\"\r\n\r\n--\r\n\r\none",
-            "(l?\"--\r\n\r\none\")"},
-        /* embedded messages */
-        {"Content-Type: message/rfc822\r\n\r\nA: b\r\n\r\nbody", "(r(l\"body\"))"},
-        {"Content-Type: message/rfc822\r\n\r\n", "(r(l\"\"))"},
-        {"Content-Type: message/rfc822", "(r(l\"\"))"},
-        {"Content-Type: message/global\r\n\r\nA: b\r\n\r\nbody", "(r(l\"body\"))"},
-        {"Content-Type: message/rfc822\r\nContent-Transfer-Encoding: base64\r\n\r\nQTog",
-            "(l?\"QTog\")"}, /* RFC 2046 5.2.1 */
-        {MIXED("b") "--b\r\nContent-Type: message/rfc822\r\n\r\nA: b\r\n\r\none\r\n--b--\r\n",
-            "(m(r(l\"one\")))"},
-        {MIXED("b") "--b\r\nContent-Type: message/rfc822\r\n\r\n--b--\r\n", "(m(r(l\"\")))"},
-        /* hostile.md 98: a part that ends past its parent */
-        {MIXED("o") "--o\r\nContent-Type: message/rfc822\r\n\r\n" MIXED(
-             "i") "--i\r\n\r\none\r\n--o--\r\n--i\r\n\r\ntwo\r\n--i--\r\n",
-            "(m(r(m(l\"one\"))))"},
-        {"Content-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\nA: b\r\n\r\none\r\n--b--",
-            "(m(r(l\"one\")))"}, /* 5.1.5 */
-    };
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        expect(rows[i].content, rows[i].tree, &limits);
+    for (size_t i = 0; i < sizeof trees / sizeof *trees; i++)
+        expect(trees[i].content, trees[i].tree, &limits);
 }
 
 /* hostile.md 97: boundaries of any size */

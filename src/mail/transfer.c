@@ -104,22 +104,30 @@ static void qp_char(struct transfer *t, char c, struct buf *out)
     }
 }
 
-static bool qp_special(char c)
+/* What stands for itself at the front of s: up to an escape or a line end, but white space that may
+ * turn out to end the line stays. */
+static size_t qp_plain(struct str s)
 {
-    return c == '=' || c == ' ' || c == '\t' || c == '\r' || c == '\n';
+    size_t n = 0;
+    while (n < s.n && s.p[n] != '=' && s.p[n] != '\r' && s.p[n] != '\n')
+        n++;
+    if (n == s.n || s.p[n] != '=')
+        while (n > 0 && (s.p[n - 1] == ' ' || s.p[n - 1] == '\t'))
+            n--;
+    return n;
 }
 
 static void qp_feed(struct transfer *t, struct str in, struct buf *out)
 {
-    for (size_t i = 0; i < in.n;) {
-        size_t run = i;
-        while (t->count == 0 && !t->cr && run < in.n && !qp_special(in.p[run]))
-            run++;
-        if (run > i)
-            buf_put(out, str_sub(in, i, run - i));
-        i = run;
-        if (i < in.n)
-            qp_char(t, in.p[i++], out);
+    while (in.n > 0) {
+        size_t n = t->count == 0 && !t->cr ? qp_plain(in) : 0;
+        if (n > 0) {
+            buf_put(out, str_head(in, n));
+        } else {
+            qp_char(t, in.p[0], out);
+            n = 1;
+        }
+        in = str_from(in, n);
     }
 }
 
