@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -14,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/str.h"
+#include "base/temp_dir.h"
 
 enum {
     SMTP_PORT = 2525,
@@ -22,8 +22,7 @@ enum {
     START_POLL_MS = 100,
 };
 
-/* A server that has just been told to stop may hold a port for a moment in TIME_WAIT: SO_REUSEADDR.
- */
+/* A server that has just ended may hold a port for a moment in TIME_WAIT: SO_REUSEADDR. */
 static bool port_is_free(unsigned port)
 {
     struct sockaddr_in a = {.sin_family = AF_INET,
@@ -177,13 +176,11 @@ static int start(struct demo_server *s, int log, struct err *e)
 
 int demo_server_start(struct demo_server *s, const char *program, struct err *e)
 {
-    const char *tmp = getenv("TMPDIR");
     char path[DEMO_PATH_SIZE];
     int log, status;
 
     *s = (struct demo_server){.program = program};
-    snprintf(path, sizeof path, "%.200s/veredus-demo.XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    if (!mkdtemp(path))
+    if (temp_dir_make(path, DEMO_PATH_SIZE - 16, NULL, "demo") < 0)
         return err_os(e, errno, "demo", "%s: cannot create", path);
     snprintf(s->directory, sizeof s->directory, "%s", path);
     snprintf(s->config_path, sizeof s->config_path, "%s/veredus.conf", s->directory);
@@ -215,14 +212,6 @@ void demo_server_wait(struct demo_server *s)
             s->pid = 0;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 int demo_server_stop(struct demo_server *s)
 {
     if (s->pid > 0) {
@@ -232,6 +221,6 @@ int demo_server_stop(struct demo_server *s)
         s->pid = 0;
     }
     if (s->directory[0])
-        nftw(s->directory, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        (void)temp_dir_remove(s->directory);
     return s->ended == 0 ? 0 : -1;
 }

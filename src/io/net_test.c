@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/temp_dir.h"
 #include "base/unit_test.h"
 
 /* NULL: refused; else the form in which it is printed again. */
@@ -238,7 +239,7 @@ static void test_listen_dual(void **state)
 
 static void test_listen_unix(void **state)
 {
-    char dir[] = "/tmp/veredus-net-XXXXXX", text[64], *path = text + 5;
+    char dir[64], text[80], *path = text + 5;
     struct net_address a;
     struct err e = {0};
     struct stat st;
@@ -246,7 +247,7 @@ static void test_listen_unix(void **state)
     int fds[2], others[1], client, file;
 
     (void)state;
-    assert_non_null(mkdtemp(dir));
+    assert_int_equal(temp_dir_make(dir, sizeof dir, NULL, "net"), 0);
     snprintf(text, sizeof text, "unix:%s/s", dir);
     assert_int_equal(net_parse(str_c(text), &a, &e), 0);
     assert_int_equal(net_listen(&a, 0666, 10, fds, 2, &e), 0);
@@ -269,7 +270,7 @@ static void test_listen_unix(void **state)
     assert_int_equal(access(path, F_OK), 0);
     close(file);
     unlink(path);
-    rmdir(dir);
+    assert_int_equal(temp_dir_remove(dir), 0);
     assert_int_equal(net_listen(&a, 0600, 10, fds, 1, &e), -1); /* no such directory */
     assert_int_equal(e.os, ENOENT);
     umask(before);

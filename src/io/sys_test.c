@@ -8,10 +8,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/temp_dir.h"
 #include "base/unit_test.h"
 
 static const struct sys *const sys = &sys_real;
-static char dir[] = "/tmp/veredus-sys-XXXXXX";
+static char dir[64];
 
 static const char *path(const char *name)
 {
@@ -26,13 +27,13 @@ static const char *path(const char *name)
 static int set_up(void **state)
 {
     (void)state;
-    return mkdtemp(dir) ? 0 : -1;
+    return temp_dir_make(dir, sizeof dir, NULL, "sys");
 }
 
 static int tear_down(void **state)
 {
     (void)state;
-    return rmdir(dir);
+    return temp_dir_remove(dir);
 }
 
 static void test_file(void **state)
