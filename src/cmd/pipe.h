@@ -1,7 +1,9 @@
-/* cmd/pipe.h: sendmail -bs, SMTP on standard input and output: the server's own session, passed through. */
+/* cmd/pipe.h: sendmail -bs, SMTP on standard input and output: the server's own session, passed
+ * through. */
 #pragma once
 
 #include "base/err.h"
+
 #include "io/net.h"
 
 /* Copies both ways until the server closes. Blocks. */

@@ -20,7 +20,8 @@ const struct cmd_row cmd_rows[] = {
     {"domain add", "DOMAIN", "take mail for a domain", cmd_domain_add, 1, 1, {
         {"relay", NULL, "pass its mail on; it is not local"},
         {"recipients", "FILE", "with --relay: the addresses that exist, one a line"},
-        {"separator", "CHARACTERS", "what begins the detail of user+detail (default +, none: \"\")"}}},
+        {"separator", "CHARACTERS",
+            "what begins the detail of user+detail (default +, none: \"\")"}}},
     {"domain list", "", "list the domains", cmd_domain_list, 0, 0, {{0}}},
     {"domain show", "DOMAIN", "show one domain", cmd_domain_show, 1, 1, {{0}}},
     {"domain set", "DOMAIN", "change a domain", cmd_domain_set, 1, 1, {
@@ -28,8 +29,10 @@ const struct cmd_row cmd_rows[] = {
     {"domain disable", "DOMAIN", "refuse its mail without deleting anything",
         cmd_domain_disable, 1, 1, {{0}}},
     {"domain enable", "DOMAIN", "undo disable", cmd_domain_enable, 1, 1, {{0}}},
-    {"domain remove", "DOMAIN", "forget a domain that has no accounts", cmd_domain_remove, 1, 1, {{0}}},
-    {"domain dns", "DOMAIN", "print the DNS records it should publish", cmd_domain_dns, 1, 1, {{0}}},
+    {"domain remove", "DOMAIN", "forget a domain that has no accounts",
+        cmd_domain_remove, 1, 1, {{0}}},
+    {"domain dns", "DOMAIN", "print the DNS records it should publish",
+        cmd_domain_dns, 1, 1, {{0}}},
     {"account add", "ADDRESS", "create a mailbox", cmd_account_add, 1, 1, {
         {"password", "PW", "its password, - to read it from standard input"},
         {"password-file", "FILE", "read the password from a file"},
@@ -42,7 +45,8 @@ const struct cmd_row cmd_rows[] = {
     {"account disable", "ADDRESS", "refuse its mail and log-ins without deleting anything",
         cmd_account_disable, 1, 1, {{0}}},
     {"account enable", "ADDRESS", "undo disable", cmd_account_enable, 1, 1, {{0}}},
-    {"account remove", "ADDRESS", "delete an account and its mail", cmd_account_remove, 1, 1, {{0}}},
+    {"account remove", "ADDRESS", "delete an account and its mail",
+        cmd_account_remove, 1, 1, {{0}}},
     {"alias add", "ADDRESS TARGET...", "let an address (or @DOMAIN, all others) stand for targets",
         cmd_alias_add, 2, CMD_ARGUMENTS_MAX, {{0}}},
     {"alias list", "[DOMAIN]", "list the aliases", cmd_alias_list, 0, 1, {{0}}},

@@ -51,7 +51,7 @@ struct channel_handler {
 
 int channel_open(struct channel **c, int fd, const char *peer,
     const struct channel_handler *handler, void *arg,
-    struct err *e);                     /* takes fd; peer is a literal for logs */
+    struct err *e); /* takes fd; peer is a literal for logs */
 /* Open calls of ours fail with ERR_CLOSED; what was gathered is written if it can be at once. */
 void channel_close(struct channel **c);
 /* Cuts off a peer that broke the rules of the messages: nothing more is read, on_closed follows. */
