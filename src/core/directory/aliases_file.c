@@ -29,48 +29,75 @@ static ptrdiff_t find_unquoted(struct str s, char c)
     return quoted ? -2 : -1;
 }
 
-/* One logical line off the front of *rest, comments and line ends within it turned into blanks.
- * False at the end of the text, or without memory (p is NULL). */
+/* Blank or a comment. */
+static bool is_nothing(struct str physical)
+{
+    physical = str_trim(physical);
+    return physical.n == 0 || physical.p[0] == '#';
+}
+
+/* Octets from the front of text, which is a logical line's first, to the end of its last. */
+static size_t logical_size(struct str text)
+{
+    struct str rest = text, physical;
+    size_t end = 0;
+
+    while (rest.n) {
+        bool continues = is_blank(rest.p[0]);
+        str_cut(&rest, '\n', &physical);
+        if (is_nothing(physical))
+            continue;
+        if (end && !continues)
+            break;
+        end = text.n - rest.n;
+    }
+    return end;
+}
+
+/* One logical line off the front of *rest, without comments and with blanks for its line ends.
+ * False at the end of the text, or without memory (then *rest is not empty). */
 static bool next_logical(
     struct arena *a, struct str *rest, unsigned *line, unsigned *first, struct str *logical)
 {
-    struct str physical;
-    char *out = NULL;
+    struct str physical, whole;
     size_t n = 0;
+    char *out;
 
-    while (rest->n) {
-        bool continues = is_blank(rest->p[0]);
-        struct str before = *rest, trimmed;
-        str_cut(rest, '\n', &physical);
-        trimmed = str_trim(physical);
-        if (trimmed.n == 0 || trimmed.p[0] == '#') {
-            ++*line;
-            continue;
-        }
-        if (out && !continues) {
+    for (;;) {
+        struct str before = *rest;
+        if (!str_cut(rest, '\n', &physical) && before.n == 0)
+            return false;
+        if (!is_nothing(physical)) {
             *rest = before;
             break;
         }
-        if (!out) {
-            *first = *line;
-            out = arena_alloc(a, before.n + 1);
-            if (!out)
-                break;
-        }
-        memcpy(out + n, trimmed.p, trimmed.n);
-        n += trimmed.n;
-        out[n++] = ' ';
         ++*line;
     }
+    whole = str_head(*rest, logical_size(*rest));
+    out = arena_alloc(a, whole.n + 1);
+    if (!out)
+        return false;
+    *rest = str_from(*rest, whole.n);
+    for (*first = *line; whole.n; ++*line) {
+        str_cut(&whole, '\n', &physical);
+        if (is_nothing(physical))
+            continue;
+        physical = str_trim(physical);
+        memcpy(out + n, physical.p, physical.n);
+        n += physical.n;
+        out[n++] = ' ';
+    }
     *logical = str_trim(str_of(out, n));
-    return out != NULL;
+    return true;
 }
 
 /* RFC 5321: what stands for something else than an address is not for us. */
 static const char *forbidden(struct str target)
 {
-    struct str bare = str_starts(target, STR("\"")) ? str_from(target, 1) : target;
+    struct str bare = target;
 
+    while (str_starts(bare, STR("\"")) || str_starts(bare, STR("\\")))
+        bare = str_from(bare, 1);
     if (str_starts_ascii(bare, STR(":include:")))
         return ":include: is not supported; put the addresses into the alias";
     if (str_starts(bare, STR("|")))

@@ -29,6 +29,8 @@ static const struct {
     {"a: /var/mail/a\n", "!1: mail cannot be written to a file"},
     {"a: \"/var/my mail\"\n", "!1: mail cannot be written to a file"},
     {"a: b, :include:/etc/list\n", "!1: :include: is not supported"},
+    {"a: \\/var/mail/a\n", "!1: mail cannot be written to a file"},
+    {"a: \\\"|x\"\n", "!1: mail cannot be piped"},
     {"a: :fail:\n", "!1: is not supported"},
     {"a\n", "!1: no colon after the name: a"},
     {"a:\n", "!1: no target: a@d.test"},
@@ -72,10 +74,35 @@ static void test_rows(void **state)
     arena_done(&a);
 }
 
+/* Memory grows with the text, not with its square. */
+static void test_long_file(void **state)
+{
+    enum {
+        LINES = 20000
+    };
+    struct alias_line *v;
+    struct arena a;
+    struct buf text;
+    struct err e = {0};
+    uint32_t count;
+
+    (void)state;
+    arena_init(&a, 16 << 20);
+    buf_init(&text, 1 << 20);
+    for (int i = 0; i < LINES; i++)
+        buf_printf(&text, "name%d: target,\n\n# c\n b\n", i);
+    assert_true(buf_ok(&text));
+    assert_int_equal(aliases_file_parse(&a, buf_str(&text), 1, STR("d.test"), &v, &count, &e), 0);
+    assert_true(count == LINES && v[LINES - 1].line == 4 * LINES - 3 && v[5].targets == 2);
+    buf_done(&text);
+    arena_done(&a);
+}
+
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
+        cmocka_unit_test(test_long_file),
     };
 
     return cmocka_run_group_tests_name("core_aliases_file", tests, NULL, NULL);

@@ -90,5 +90,4 @@ void directory_counts(const struct directory *d, struct directory_counts *counts
 {
     *counts = d->counts;
     counts->held = d->addresses.count - d->absent;
-    counts->memory = memory_octets(d);
 }

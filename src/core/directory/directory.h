@@ -173,6 +173,9 @@ int directory_aliases_of(struct directory *d, struct arena *a, struct str addres
 struct directory_counts {
     uint64_t domains, accounts, aliases, addresses; /* in the file */
     uint64_t held;                                  /* addresses in memory */
-    uint64_t memory; /* octets of them and of their table, without what malloc adds */
 };
 void directory_counts(const struct directory *d, struct directory_counts *counts);
+
+/* Octets of the addresses in memory and of their table, without what malloc adds. Walks them all.
+ */
+uint64_t directory_memory(const struct directory *d);

@@ -82,7 +82,6 @@ struct domain *memory_domain(const struct directory *d, struct str name);
 struct domain *domain_new(struct str name);
 void domain_free(struct domain *domain);
 void memory_pick_home(struct directory *d);
-uint64_t memory_octets(const struct directory *d);
 
 /* ---- load.c: blocks, before anybody is served */
 

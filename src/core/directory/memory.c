@@ -365,7 +365,7 @@ void memory_drop_recipients(struct directory *d, const struct domain *domain)
     }
 }
 
-uint64_t memory_octets(const struct directory *d)
+uint64_t directory_memory(const struct directory *d)
 {
     uint64_t n = d->addresses.cap * (sizeof(void *) + sizeof(uint32_t));
     const struct address *a;

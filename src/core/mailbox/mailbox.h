@@ -124,7 +124,7 @@ int mailbox_list(struct mailboxes *m, struct arena *a, uint64_t account, struct 
     bool all, struct mail_after *after, uint32_t limit, struct mail_row **row, uint32_t *count,
     struct err *e);
 
-/* One message (empty mailbox: INBOX); ERR_PERMANENT where there is none. */
+/* One message (empty mailbox: INBOX; UID 0: the newest); ERR_PERMANENT where there is none. */
 int mailbox_find(struct mailboxes *m, struct arena *a, uint64_t account, struct str mailbox,
     uint32_t uid, struct mail_row *row, struct err *e);
 
