@@ -1,5 +1,12 @@
-#include "ipc/channel_test.h"
+#include <errno.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#include "ipc/channel_rig.h"
 #include "ipc/codec.h"
+#include "ipc/frame.h"
 
 /* ---- ends of channels */
 
@@ -109,7 +116,7 @@ FIBER_TEST(test_open_without_memory)
         struct err e;
         assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds), 0);
         mem_fail_at(n);
-        assert_int_equal(channel_open(&c, fds[0], "peer", &handler, &a, &e), -1);
+        assert_int_equal(channel_open(&c, fds[0], "peer", &rig_handler, &a, &e), -1);
         mem_fail_at(0);
         assert_int_equal(e.class, ERR_TEMPORARY);
         close(fds[1]);

@@ -1,6 +1,12 @@
-#include "ipc/channel_test.h"
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
+#include "base/mem.h"
 #include "base/rng.h"
+
+#include "ipc/channel_rig.h"
+#include "ipc/frame.h"
 
 /* ---- calls, notices, descriptors */
 

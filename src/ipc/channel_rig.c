@@ -1,51 +1,12 @@
-/* ipc/channel_test.h: ends of channels that note what comes to them, for *_test.c. */
-#pragma once
+#include "ipc/channel_rig.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/list.h"
 #include "base/mem.h"
 
-#include "run/run_test.h"
-
-#include "ipc/channel.h"
-#include "ipc/frame.h"
-
-enum {
-    ANSWER = 1, /* request: answered with its payload */
-    LATER,      /* request: answered when the test says so, in any order */
-    NEVER,      /* request: not answered */
-    TELL,       /* notice: done at once */
-    KEEP,       /* notice: kept */
-    DESCRIPTOR  /* notice with a descriptor */
-};
-
-struct kept {
-    struct list link;
-    struct channel_call from;
-    uint16_t type;
-    size_t octets;
-    char *payload;
-};
-
-/* One end of a channel and what came to it. */
-struct end {
-    struct channel *channel;
-    struct list kept;
-    struct cond event;
-    unsigned kept_count, told, closed;
-    uint64_t told_octets;
-    bool close_at_once; /* in on_frame */
-    int fd;
-    struct err why;
-};
-
-static inline bool keep(
-    struct end *end, struct channel_call from, uint16_t type, struct str payload)
+static bool keep(struct end *end, struct channel_call from, uint16_t type, struct str payload)
 {
     struct kept *k = MEM_NEW(struct kept);
 
@@ -60,8 +21,7 @@ static inline bool keep(
     return true;
 }
 
-static inline bool on_frame(
-    void *arg, struct channel_call from, uint16_t type, struct str payload, int fd)
+static bool on_frame(void *arg, struct channel_call from, uint16_t type, struct str payload, int fd)
 {
     struct end *end = arg;
 
@@ -94,7 +54,7 @@ static inline bool on_frame(
     }
 }
 
-static inline void on_closed(void *arg, struct channel *c, const struct err *why)
+static void on_closed(void *arg, struct channel *c, const struct err *why)
 {
     struct end *end = arg;
 
@@ -106,21 +66,21 @@ static inline void on_closed(void *arg, struct channel *c, const struct err *why
     cond_wake_all(&end->event);
 }
 
-static const struct channel_handler handler = {on_frame, on_closed};
+const struct channel_handler rig_handler = {on_frame, on_closed};
 
-static struct end a, b;
-static char zeros[CHANNEL_FRAME_MAX];
-static int raw; /* the other side of a's socket, where there is no b */
+struct end a, b;
+char zeros[CHANNEL_FRAME_MAX];
+int raw;
 
-static inline void init_end(struct end *end, int fd)
+static void init_end(struct end *end, int fd)
 {
     *end = (struct end){.fd = -1};
     list_init(&end->kept);
     cond_init(&end->event);
-    assert_int_equal(channel_open(&end->channel, fd, "peer", &handler, end, NULL), 0);
+    assert_int_equal(channel_open(&end->channel, fd, "peer", &rig_handler, end, NULL), 0);
 }
 
-static inline void open_pair(void)
+void open_pair(void)
 {
     int fds[2];
 
@@ -129,7 +89,7 @@ static inline void open_pair(void)
     init_end(&b, fds[1]);
 }
 
-static inline void open_raw(void)
+void open_raw(void)
 {
     int fds[2];
 
@@ -138,8 +98,7 @@ static inline void open_raw(void)
     raw = fds[1];
 }
 
-/* Gives back the credit of one kept frame, the i-th. */
-static inline void finish_kept(struct end *end, unsigned i)
+void finish_kept(struct end *end, unsigned i)
 {
     struct list *link = end->kept.next;
     struct kept *k;
@@ -157,7 +116,7 @@ static inline void finish_kept(struct end *end, unsigned i)
     mem_free(k);
 }
 
-static inline void close_end(struct end *end)
+void close_end(struct end *end)
 {
     while (end->kept_count)
         finish_kept(end, 0);
@@ -166,19 +125,19 @@ static inline void close_end(struct end *end)
         close(end->fd);
 }
 
-static inline void yield(unsigned turns)
+void yield(unsigned turns)
 {
     while (turns--)
         assert_int_equal(fiber_yield(NULL), 0);
 }
 
-static inline void wait_for_closed(struct end *end)
+void wait_for_closed(struct end *end)
 {
     while (!end->closed)
         assert_int_equal(cond_wait(&end->event, "close", NULL), 0);
 }
 
-static inline int open_descriptors(void)
+int open_descriptors(void)
 {
     int count = 0;
 
@@ -187,16 +146,7 @@ static inline int open_descriptors(void)
     return count;
 }
 
-struct asker {
-    struct end *end;
-    uint16_t type;
-    size_t octets;
-    int result;
-    struct err why;
-    bool ended;
-};
-
-static inline void ask_once(void *arg)
+void ask_once(void *arg)
 {
     struct asker *asker = arg;
     struct buf reply;
