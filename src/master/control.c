@@ -84,7 +84,7 @@ static bool on_frame(void *arg, struct channel_call from, uint16_t type, struct 
     if (fd >= 0)
         close(fd);
     if (type == MR_READY && from.call == 0) {
-        p->ready = true;
+        p->ready = p->served = true;
     } else if (type == MR_FAILED && from.call == 0) {
         take_failed(p, payload);
     } else if (take_of_core(p, from, type) < 0) {

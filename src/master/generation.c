@@ -19,14 +19,14 @@ static int make_class(struct master *m, const struct config *config, enum role_c
     return 0;
 }
 
-/* One of that generation that is empty, or not ready; NULL where there is none. */
+/* One of that generation that is empty, or was never ready; NULL where there is none. */
 static struct process *find(struct master *m, uint32_t generation, bool empty)
 {
     LIST_EACH(link, &m->processes)
     {
         struct process *p = process_of(link);
         if (p->kind == ROLE_INBOUND && p->generation == generation && !p->draining &&
-            (empty ? p->pid == 0 : !p->ready))
+            (empty ? p->pid == 0 : !p->served))
             return p;
     }
     return NULL;
@@ -55,7 +55,8 @@ static int fill(struct master *m, const struct config *config, uint32_t generati
     return 0;
 }
 
-static int wait_ready(struct master *m, uint32_t generation, struct err *e)
+static int wait_ready(
+    struct master *m, const struct config *config, uint32_t generation, struct err *e)
 {
     uint64_t until = run_now_fresh() + RELOAD_READY_MS;
     struct process *p;
@@ -63,10 +64,8 @@ static int wait_ready(struct master *m, uint32_t generation, struct err *e)
     while ((p = find(m, generation, false))) {
         if (m->phase == MASTER_STOPPING)
             return err_set(e, ERR_CANCELLED, "master", "the server is stopping");
-        if (p->pid == 0) {
-            *e = p->why;
+        if (p->pid == 0 && keeper_fill_again(p, config, e) < 0)
             return -1;
-        }
         if (master_wait(m, until) < 0)
             return err_set(e, ERR_DEADLINE, "master", "%s did not become ready in time",
                 role_kind_name(p->kind));
@@ -79,7 +78,7 @@ int generation_start(
 {
     if (make_class(m, config, CLASS_MX, generation, e) == 0 &&
         make_class(m, config, CLASS_CLIENT, generation, e) == 0 &&
-        fill(m, config, generation, e) == 0 && wait_ready(m, generation, e) == 0)
+        fill(m, config, generation, e) == 0 && wait_ready(m, config, generation, e) == 0)
         return 0;
     drop(m, generation);
     return -1;

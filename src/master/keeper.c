@@ -3,6 +3,7 @@
 #include "master/master_int.h"
 
 enum {
+    START_CRASHES_MAX = 3,
     FILL_MS = 10000, /* a child that does not take what it gets is given up */
     PAUSE_FIRST_MS = 100,
     PAUSE_MOST_MS = 30000,
@@ -76,6 +77,14 @@ int keeper_fill(struct process *p, const struct config *config, struct err *e)
     return 0;
 }
 
+int keeper_fill_again(struct process *p, const struct config *config, struct err *e)
+{
+    if (p->crashed && p->restarts < START_CRASHES_MAX)
+        return keeper_fill(p, config, e);
+    *e = p->why;
+    return -1;
+}
+
 void keeper_ended(struct process *p)
 {
     uint64_t now = run_now_fresh();
@@ -98,6 +107,9 @@ static struct process *next_due(struct master *m)
     {
         struct process *p = process_of(link);
         if (p->pid || p->draining || p->busy || p->generation != m->generation)
+            continue;
+        /* Who starts the first generation sees to those that were never ready. */
+        if (m->phase == MASTER_STARTING && !p->served)
             continue;
         if (!first || p->due_at < first->due_at)
             first = p;
@@ -129,7 +141,7 @@ void keeper_run(void *arg)
     struct process *p;
     struct err e;
 
-    while (m->phase == MASTER_RUNNING) {
+    while (m->phase != MASTER_STOPPING) {
         uint64_t overdue = kill_overdue(m);
         p = next_due(m);
         if (!p || run_now_fresh() < p->due_at) {

@@ -198,12 +198,12 @@ static int start_core(struct master *m, struct err *e)
         return err_memory(e, "master");
     if (keeper_fill(m->core, m->config, e) < 0)
         return -1;
-    while (m->phase == MASTER_STARTING && m->core->pid && !m->core->ready)
+    while (m->phase == MASTER_STARTING && !m->core->served) {
+        if (m->core->pid == 0 && keeper_fill_again(m->core, m->config, e) < 0)
+            return -1;
         master_wait(m, DEADLINE_NONE);
-    if (m->core->pid || m->phase != MASTER_STARTING)
-        return 0;
-    *e = m->core->why;
-    return -1;
+    }
+    return 0;
 }
 
 static int start_all(struct master *m, struct err *e)
@@ -235,10 +235,10 @@ static void start(void *arg)
     if (m->phase != MASTER_STARTING)
         return;
     m->phase = MASTER_RUNNING;
+    master_changed(m);
     log_info(&m->event, "started", kv_c("version", VEREDUS_VERSION),
         kv_str("hostname", m->config->hostname), kv_str("data", m->config->data));
     notify_ready();
-    keeper_run(m);
 }
 
 static int run(struct master *m, struct err *e)
@@ -248,7 +248,8 @@ static int run(struct master *m, struct err *e)
     cond_init(&m->changed);
     scope_init(&m->scope);
     m->started_at = run_now_fresh();
-    if (open_signals(m, e) == 0 && fiber_start(&m->scope, "start", start, m, e) == 0)
+    if (open_signals(m, e) == 0 && fiber_start(&m->scope, "start", start, m, e) == 0 &&
+        fiber_start(&m->scope, "keeper", keeper_run, m, e) == 0)
         run_loop();
     else
         fail(m, e);

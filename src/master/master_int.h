@@ -64,6 +64,9 @@ int master_wait(struct master *m, uint64_t until);
 /* Starts a process in its place, gives it all it needs, and connects it. What goes wrong later is
  * seen as its death. Suspends. */
 int keeper_fill(struct process *p, const struct config *config, struct err *e);
+/* The same for a place that nobody was ever ready in: after a crash or two, which may have been an
+ * accident, but not for a process that said why it cannot start: -1 and that. Suspends. */
+int keeper_fill_again(struct process *p, const struct config *config, struct err *e);
 /* A process has ended; says when its place is filled again. */
 void keeper_ended(struct process *p);
 /* The fiber that fills places, for as long as the server runs. arg: struct master. */

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/table.h"
+#include "base/temp_dir.h"
 #include "base/unit_test.h"
 
 #include "master/fake_rooms.h"
@@ -67,8 +68,7 @@ static int setup(void **state)
     static unsigned number;
 
     (void)state;
-    snprintf(base, sizeof base, "/tmp/veredus-master-XXXXXX");
-    assert_non_null(mkdtemp(base));
+    assert_int_equal(temp_dir_make(base, sizeof base, NULL, "master"), 0);
     chmod(base, 0755);
     snprintf(host, sizeof host, "127.%u.%u.%u", 200 + number % 50, (unsigned)getpid() >> 8 & 255,
         (unsigned)getpid() & 255);
@@ -139,16 +139,13 @@ static int wait_end(void)
 
 static int teardown(void **state)
 {
-    char command[200];
-
     (void)state;
     if (server) {
         kill(server, SIGKILL);
         waitpid(server, NULL, 0);
         close(errors);
     }
-    snprintf(command, sizeof command, "rm -rf %s", base);
-    return system(command);
+    return temp_dir_remove(base);
 }
 
 /* ---- clients */
@@ -319,7 +316,7 @@ static void test_all_end_with_master(void **state)
     kill(server, SIGKILL);
     hear(NULL, 0);
     while (((fd = connect_inbound()) >= 0 || (fd = connect_runtime("control")) >= 0) &&
-        now_ms() < until) {
+           now_ms() < until) {
         close(fd);
         poll(NULL, 0, 5);
     }
@@ -419,6 +416,22 @@ static int count_fds(pid_t pid)
         n++;
     closedir(dir);
     return n;
+}
+
+/* Asked as soon as core listens, while others still start: it waits. */
+static void test_reload_at_the_start(void **state)
+{
+    uint64_t until = now_ms() + PATIENCE_MS;
+    int fd;
+
+    (void)state;
+    start();
+    while ((fd = connect_runtime("control")) < 0 && now_ms() < until)
+        poll(NULL, 0, 1);
+    assert_string_equal(once(fd, "reload"), "live 1 1000\r\n");
+    assert_int_equal(who().generation, 2);
+    kill(server, SIGTERM);
+    assert_int_equal(wait_end(), 0);
 }
 
 /* faults.md 48 */
@@ -575,6 +588,7 @@ int main(int argc, char **argv)
         TEST(test_reload),
         TEST(test_reload_with_problems),
         TEST(test_reload_that_fails),
+        TEST(test_reload_at_the_start),
         TEST(test_many_reloads),
         TEST(test_stop_with_a_session),
         TEST(test_cannot_start),

@@ -266,6 +266,7 @@ bool process_reap(struct process *p)
         err_set(&p->why, ERR_TEMPORARY, "master", "%s ended with %s %d", role_kind_name(p->kind),
             WIFSIGNALED(status) ? "signal" : "status",
             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
+    p->crashed = WIFSIGNALED(status);
     p->pid = 0;
     p->ready = false;
     channel_close(&p->channel);

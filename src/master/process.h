@@ -31,6 +31,8 @@ struct process {
     uint32_t core;       /* number of the core to which it has a channel */
     struct channel *channel;
     bool ready;
+    bool served;      /* somebody was ready here once */
+    bool crashed;     /* the last one ended by a signal */
     bool draining;    /* is not filled again */
     unsigned busy;    /* fibers that work with it: not to be freed */
     uint64_t stop_at; /* when it must have ended, run_now(); DEADLINE_NONE */

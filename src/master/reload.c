@@ -110,11 +110,10 @@ int master_reload(struct master *m, struct buf *problems)
 {
     int result;
 
-    while (m->reloading && m->phase == MASTER_RUNNING)
+    while (m->phase == MASTER_STARTING || (m->reloading && m->phase == MASTER_RUNNING))
         master_wait(m, DEADLINE_NONE);
     if (m->phase != MASTER_RUNNING) {
-        buf_printf(
-            problems, "the server is %s\n", m->phase == MASTER_STARTING ? "starting" : "stopping");
+        buf_put(problems, STR("the server is stopping\n"));
         return 1;
     }
     m->reloading = true;
@@ -138,7 +137,7 @@ void reload_by_signal(void *arg)
         buf_init(&problems, MR_PROBLEMS_MAX);
         master_reload(m, &problems);
         buf_done(&problems);
-    } while (m->reload_again && m->phase == MASTER_RUNNING);
+    } while (m->reload_again && m->phase != MASTER_STOPPING);
     m->reload_signal = false;
 }
 

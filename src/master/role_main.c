@@ -7,7 +7,7 @@
 
 #include "base/str.h"
 
-#include "ipc/role_int.h"
+#include "ipc/role_start.h"
 
 #include "master/master.h"
 #include "master/rooms.h"
