@@ -7,7 +7,7 @@
 
 #include "ipc/channel.h"
 #include "ipc/master_role.h"
-#include "ipc/role_int.h"
+#include "ipc/role_start.h"
 
 enum {
     PEERS_EARLY_MAX = 1024, /* that may come before role_serve() */

@@ -1,7 +1,10 @@
-/* ipc/role_int.h: how master/role_main.c makes a struct role. */
+/* ipc/role_start.h: how the main() of a process in a role gets its struct role from master.
+ *
+ * For master/role_main.c alone; the rooms get the role handed in (ipc/role.h). The struct is filled
+ * where it lies and must outlive the loop: what master says later changes it.
+ */
 #pragma once
 
-#include "ipc/channel.h"
 #include "ipc/role.h"
 
 /* Takes fd, the channel to master. Suspends until all has come that a role begins with. The process
