@@ -10,6 +10,7 @@
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "base/table.h"
+#include "base/temp_dir.h"
 #include "base/timefmt.h"
 #include "base/unit_test.h"
 
@@ -26,7 +27,7 @@ enum {
     PIECE = 50 * 1024,
 };
 
-static char directory[] = "/tmp/veredus-core-test.XXXXXX";
+static char directory[96];
 
 struct world {
     struct arena arena;
@@ -338,20 +339,18 @@ static void life(void *arg)
 
 static void test_life(void **state)
 {
-    char command[128];
     struct scope scope;
     struct err e;
 
     (void)state;
-    assert_non_null(mkdtemp(directory));
+    assert_int_equal(temp_dir_make(directory, sizeof directory, NULL, "core"), 0);
     check(run_open(&e), &e);
     scope_init(&scope);
     check(fiber_start(&scope, "test", life, NULL, &e), &e);
     run_loop();
     scope_join(&scope);
     run_close();
-    snprintf(command, sizeof command, "rm -rf '%s'", directory);
-    assert_int_equal(system(command), 0);
+    assert_int_equal(temp_dir_remove(directory), 0);
 }
 
 int main(void)
