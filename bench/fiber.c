@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -117,19 +118,21 @@ static void waiter(void *arg)
     (void)cond_wait(&never, "never", &e);
 }
 
-/* Lines of a file in /proc, or the n-th number in it. */
+/* Lines of a file in /proc, or the n-th number in its first one. */
 static unsigned long proc_number(const char *path, int nth)
 {
     FILE *f = fopen(path, "re");
     unsigned long value = 0;
+    char line[256], *rest = line;
 
     CHECK(f);
     if (nth < 0) {
         for (int c; (c = getc(f)) != EOF;)
             value += c == '\n';
     } else {
+        CHECK(fgets(line, sizeof line, f));
         for (int i = 0; i <= nth; i++)
-            CHECK(fscanf(f, "%lu", &value) == 1);
+            value = strtoul(rest, &rest, 10);
     }
     fclose(f);
     return value;
