@@ -3,17 +3,20 @@
 #include "mail/digest_int.h"
 
 enum {
-    PARTS_MAX = 100000 /* no limit that anybody configures is larger */
+    PARTS_MAX = 100000, /* no limit that anybody configures is larger */
+    NUMBER_MAX = 10     /* octets of 64 bits in sevens */
 };
 
 void dig_put_number(struct buf *b, uint64_t v)
 {
-    char octets[10];
+    char *to = buf_reserve(b, NUMBER_MAX);
     size_t n = 0;
+    if (!to)
+        return;
     for (; v > 127; v >>= 7)
-        octets[n++] = (char)(v | 128);
-    octets[n++] = (char)v;
-    buf_put(b, str_of(octets, n));
+        to[n++] = (char)(v | 128);
+    to[n++] = (char)v;
+    buf_advance(b, n);
 }
 
 void dig_put_signed(struct buf *b, int64_t v)

@@ -97,6 +97,8 @@ bool rfc2231_decode(const struct mime_value *v, struct str name, struct buf *out
 {
     struct str charset = STR_NONE, value;
     struct buf octets;
+    if (v->count == 0)
+        return false;
     buf_init(&octets, (size_t)SECTIONS_MAX * RFC2231_VALUE_MAX);
     bool found = true;
     if (find_form(v, name, "*", &value)) {
