@@ -1,3 +1,5 @@
+#include "ipc/inbound_core.h"
+
 #include "base/check.h"
 
 #include "ipc/inbound_core_recode.h"

@@ -1,5 +1,7 @@
 #include "ipc/inbound_core_recode.h"
 
+#include "ipc/inbound_core.h"
+
 static int lease(struct arena *a, struct str in, struct buf *out, struct err *e)
 {
     struct ic_lease v;
@@ -87,7 +89,7 @@ static int commit(struct arena *a, struct str in, struct buf *out, struct err *e
     return 0;
 }
 
-const struct ic_kind ic_kinds[] = {
+const struct recode_kind ic_kinds[] = {
     {"lease", false, lease},
     {"admit", false, admit},
     {"admitted", false, admitted},
