@@ -4,6 +4,7 @@
  */
 #include "core/mailbox/mailbox.h"
 
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -117,10 +118,18 @@ static void measure(const char *path)
     mailboxes_close(&bench.m);
 }
 
+static int remove_one(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+    (void)st;
+    (void)type;
+    (void)ftw;
+    return remove(path);
+}
+
 static void run_all(void *arg)
 {
     static const uint64_t accounts[] = {1, 10, 1000};
-    char path[512], command[600];
+    char path[512];
 
     (void)arg;
     for (size_t i = 0; i < sizeof accounts / sizeof *accounts; i++) {
@@ -131,8 +140,7 @@ static void run_all(void *arg)
         bench.next = bench.sampled = 0;
         scope_init(&bench.scope);
         measure(path);
-        (void)snprintf(command, sizeof command, "rm -r '%s'", path);
-        if (system(command) != 0)
+        if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
             die("%s: cannot be removed", path);
     }
     run_stop();

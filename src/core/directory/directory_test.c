@@ -1,73 +1,4 @@
-#include "core/directory/directory.h"
-
-#include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/mem.h"
-#include "base/table.h"
-
-#include "run/run_test.h"
-
-static char dir_path[64], db_path[96];
-
-static const uint8_t literals[][16] = {
-    {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 192, 0, 2, 1},
-};
-
-static struct directory_settings settings(void)
-{
-    return (struct directory_settings){
-        .sys = &sys_real,
-        .path = db_path,
-        .origin = STR("example.test"),
-        .literals = literals,
-        .literal_count = 1,
-    };
-}
-
-static struct directory *open_it(const struct directory_settings *s)
-{
-    struct directory *d = NULL;
-    struct err e = {0};
-
-    if (directory_open(&d, s, &e) < 0)
-        fail_msg("%s", e.text);
-    return d;
-}
-
-static void must(int status, const struct err *e)
-{
-    if (status < 0)
-        fail_msg("%s", e->text);
-}
-
-static void add_domain(struct directory *d, const char *name)
-{
-    struct directory_domain_new new = {.name = str_c(name)};
-    struct err e = {0};
-
-    must(directory_domain_add(d, &new, &e), &e);
-}
-
-static uint64_t add_account(struct directory *d, const char *address)
-{
-    uint64_t id = 0;
-    struct err e = {0};
-
-    must(directory_account_add(d, str_c(address), STR(""), 0, &id, &e), &e);
-    return id;
-}
-
-static void add_alias(struct directory *d, const char *address, const char *target)
-{
-    struct str t = str_c(target);
-    struct err e = {0};
-
-    must(directory_alias_add(d, str_c(address), &t, 1, &e), &e);
-}
+#include "core/directory/directory_test.h"
 
 /* example.test: alice (1), bob (2), carol (3, disabled), jörg (4); second.test: dora (5); and so on
  */
@@ -275,12 +206,6 @@ FIBER_TEST(test_rights_at_commit)
     assert_true(directory_refusal(d, STR("gone@example.test"), &why));
     directory_close(&d);
     arena_done(&a);
-}
-
-static void refused(int status, const struct err *e, const char *text)
-{
-    if (status == 0 || !strstr(e->text, text))
-        fail_msg("wanted '%s', got %d '%s'", text, status, e->text);
 }
 
 FIBER_TEST(test_loops)
@@ -502,118 +427,6 @@ FIBER_TEST(test_no_memory)
     directory_close(&d);
 }
 
-static void set_version(const char *sql_text)
-{
-    sqlite3 *db;
-
-    assert_int_equal(sqlite3_open(db_path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db, sql_text, NULL, NULL, NULL), SQLITE_OK);
-    sqlite3_close(db);
-}
-
-FIBER_TEST(test_files_that_are_not_ours)
-{
-    struct directory_settings s = settings();
-    struct directory *d = open_it(&s);
-    struct err e = {0};
-    FILE *f;
-
-    directory_close(&d);
-    set_version("PRAGMA user_version=2");
-    refused(directory_open(&d, &s, &e), &e, "newer version of veredus (format 2");
-    set_version("PRAGMA user_version=1; PRAGMA application_id=7");
-    refused(directory_open(&d, &s, &e), &e, "not a file of veredus");
-    assert_int_equal(unlink(db_path), 0);
-    f = fopen(db_path, "w");
-    (void)fputs("this is no database, but it is long enough to look at, is it not?", f);
-    (void)fclose(f);
-    assert_int_equal(chmod(db_path, 0600), 0);
-    refused(directory_open(&d, &s, &e), &e, "not a database");
-    assert_int_equal(chmod(db_path, 0644), 0);
-    refused(directory_open(&d, &s, &e), &e, "chmod 600");
-    s.path = "/nonexistent/control.db";
-    refused(directory_open(&d, &s, &e), &e, "No such file");
-}
-
-FIBER_TEST(test_hundred_thousand)
-{
-    enum {
-        MANY = 100000
-    };
-    struct directory_settings s = settings();
-    struct directory *d = open_it(&s);
-    struct directory_counts counts;
-    struct resolution r;
-    struct err e = {0};
-    sqlite3 *db;
-
-    add_domain(d, "example.test");
-    directory_close(&d);
-    assert_int_equal(sqlite3_open(db_path, &db), SQLITE_OK);
-    assert_int_equal(sqlite3_exec(db,
-                         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT "
-                         "100000) INSERT INTO accounts SELECT i, printf('user%d@example.test', i),"
-                         "printf('user%d@example.test', i), 'example.test', 1, '', 0, 0 FROM n;"
-                         "UPDATE settings SET value = 100000 WHERE name = 'account'",
-                         NULL, NULL, NULL),
-        SQLITE_OK);
-    sqlite3_close(db);
-    d = open_it(&s);
-    directory_counts(d, &counts);
-    assert_int_equal(counts.held, MANY);
-    if (directory_memory(d) / MANY > 130)
-        fail_msg("%llu octets an address", (unsigned long long)(directory_memory(d) / MANY));
-    directory_resolve(d, STR("user99999+x@example.test"), IC_STRANGER, &r);
-    assert_int_equal(r.verdict, IC_LOCAL);
-    directory_close(&d);
-    s.memory = 1000;
-    d = open_it(&s);
-    for (int i = 1; i < 5000; i++) {
-        char address[64];
-        (void)snprintf(address, sizeof address, "%s%d@example.test", i % 2 ? "user" : "no", i);
-        directory_resolve(d, str_c(address), IC_STRANGER, &r);
-        assert_int_equal(r.verdict, i % 2 ? IC_LOCAL : IC_REFUSED);
-    }
-    directory_counts(d, &counts);
-    assert_true(counts.held <= 1000);
-    /* What was not read changes in the file, and memory does not go on believing. */
-    must(directory_account_enable(d, STR("user4999@example.test"), false, &e), &e);
-    directory_resolve(d, STR("user4999@example.test"), IC_STRANGER, &r);
-    assert_int_equal(r.why.status.subject, 2);
-    add_account(d, "no4998@example.test");
-    directory_resolve(d, STR("no4998@example.test"), IC_STRANGER, &r);
-    assert_int_equal(r.verdict, IC_LOCAL);
-    directory_close(&d);
-}
-
-static int setup(void **state)
-{
-    static const uint8_t key[16] = {1, 2, 3};
-
-    (void)state;
-    table_seed(key);
-    (void)snprintf(dir_path, sizeof dir_path, "/tmp/veredus-directory-XXXXXX");
-    if (!mkdtemp(dir_path))
-        return -1;
-    (void)snprintf(db_path, sizeof db_path, "%s/control.db", dir_path);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    static const char *const names[] = {"", "-wal", "-shm"};
-    char path[128];
-
-    (void)state;
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        (void)snprintf(path, sizeof path, "%s%s", db_path, names[i]);
-        (void)unlink(path);
-    }
-    return rmdir(dir_path);
-}
-
-#define ROW(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -625,8 +438,6 @@ int main(void)
         ROW(test_lists),
         ROW(test_import),
         ROW(test_no_memory),
-        ROW(test_files_that_are_not_ours),
-        ROW(test_hundred_thousand),
     };
 
     return cmocka_run_group_tests_name("core_directory", tests, NULL, NULL);

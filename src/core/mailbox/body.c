@@ -96,11 +96,24 @@ static void stage_remove(void *arg)
     s->status = s->sys->unlink(s->sys, s->path);
 }
 
+static int stage_status(const struct stage *s, struct err *e)
+{
+    return s->status < 0 ? err_os(e, -s->status, "mailbox", "%s", s->path) : 0;
+}
+
 static int stage_step(struct stage *s, void (*fn)(void *), struct err *e)
 {
     if (pool_run(s->m->pool, fn, s, e) < 0)
         return -1;
-    return s->status < 0 ? err_os(e, -s->status, "mailbox", "%s", s->path) : 0;
+    return stage_status(s, e);
+}
+
+/* What has to be done in any case: by a fiber that may not wait any longer, here and now. */
+static int stage_last_step(struct stage *s, void (*fn)(void *), struct err *e)
+{
+    if (pool_run(s->m->pool, fn, s, NULL) < 0)
+        fn(s);
+    return stage_status(s, e);
 }
 
 /* Up to a piece of content from position `at` on, in s->octets. */
@@ -162,7 +175,7 @@ static int stage_content(struct mailboxes *m, struct source *src, struct err *e)
     if (status == 0) {
         src->staged = true;
         status = stage_all(s, src->content, e);
-        if (stage_step(s, stage_finish, status < 0 ? NULL : e) < 0)
+        if (stage_last_step(s, stage_finish, status < 0 ? NULL : e) < 0)
             status = -1;
     }
     mem_free(s);
@@ -218,7 +231,7 @@ void source_close(struct mailboxes *m, struct source *src)
     src->staged = false;
     s = stage_new(m, src->number);
     if (s)
-        (void)pool_run(m->pool, stage_remove, s, NULL); /* else the next start does */
+        (void)stage_last_step(s, stage_remove, NULL); /* else the next start does */
     mem_free(s);
 }
 

@@ -1,7 +1,5 @@
 #include <stdlib.h>
 
-#include "base/check.h"
-
 #include "core/mailbox/mailbox_int.h"
 
 enum {
@@ -195,13 +193,10 @@ static void all_failed(struct mailboxes *m, struct delivery *v, uint32_t count)
     m->stats.failed += count;
 }
 
-void mailbox_deliver(struct mailboxes *m, struct delivery *v, uint32_t count)
+static void deliver_some(struct mailboxes *m, struct delivery *v, uint32_t count)
 {
     struct batch *b;
 
-    CHECK(count <= MAILBOX_BATCH_MAX);
-    if (count == 0)
-        return;
     for (uint32_t i = 0; i < count; i++) {
         v[i].result = DELIVERY_FAILED;
         v[i].why = (struct err){0};
@@ -224,4 +219,14 @@ void mailbox_deliver(struct mailboxes *m, struct delivery *v, uint32_t count)
     for (uint32_t i = 0; i < b->source_count; i++)
         source_close(m, &b->sources[i]);
     batch_free(b);
+}
+
+void mailbox_deliver(struct mailboxes *m, struct delivery *v, uint32_t count)
+{
+    while (count) {
+        uint32_t n = count < MAILBOX_BATCH_MAX ? count : MAILBOX_BATCH_MAX;
+        deliver_some(m, v, n);
+        v += n;
+        count -= n;
+    }
 }

@@ -27,10 +27,10 @@ struct mailboxes;
 enum {
     MAILBOX_INLINE_MAX = 64 * 1024, /* octets of content kept inside the database */
     MAILBOX_CUTS_MAX = 32,
-    MAILBOX_RESERVE = 64, /* UIDs, and MODSEQs, a block */
-    MAILBOX_BATCH_MAX = 10000,
-    MAILBOX_PAGE_MAX = 1000, /* rows of a list */
-    MAILBOX_NAME_MAX = 1024, /* octets of a mailbox's name */
+    MAILBOX_RESERVE = 64,      /* UIDs, and MODSEQs, a block */
+    MAILBOX_BATCH_MAX = 10000, /* deliveries worked on at a time; a call may bring more */
+    MAILBOX_PAGE_MAX = 1000,   /* rows of a list */
+    MAILBOX_NAME_MAX = 1024,   /* octets of a mailbox's name */
 };
 
 struct mailboxes_settings {
@@ -84,7 +84,8 @@ struct delivery {
 };
 
 /* One transaction an account, then one sync for everybody who waits. Returns when each delivery has
- * its result; cancellation and deadlines do not interrupt it. */
+ * its result; a fiber that is cancelled, or whose deadline passes, waits all the same, but what
+ * it would still have to read of large content fails. */
 void mailbox_deliver(struct mailboxes *m, struct delivery *v, uint32_t count);
 
 /* ---- reading */

@@ -1,103 +1,4 @@
-#include "core/mailbox/mailbox.h"
-
-#include <dirent.h>
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include "base/mem.h"
-#include "base/table.h"
-
-#include "run/run_test.h"
-
-static char root[64];
-
-/* The system's calls with two that can fail. */
-static struct {
-    unsigned fdatasyncs, syncfses, links;
-    int sync_error;
-} faults;
-
-static int test_fdatasync(const struct sys *s, int h)
-{
-    __atomic_add_fetch(&faults.fdatasyncs, 1, __ATOMIC_RELAXED);
-    return faults.sync_error ? -faults.sync_error : sys_real.fdatasync(s, h);
-}
-
-static int test_syncfs(const struct sys *s, int h)
-{
-    (void)s;
-    (void)h;
-    faults.syncfses++;
-    return -faults.sync_error; /* the real one would sync what others write */
-}
-
-static int test_link(const struct sys *s, const char *from, const char *to)
-{
-    __atomic_add_fetch(&faults.links, 1, __ATOMIC_RELAXED);
-    return sys_real.link(s, from, to);
-}
-
-static struct sys test_sys;
-
-static struct mailboxes *open_with(unsigned open_max, uint64_t wal_pages)
-{
-    struct mailboxes_settings settings = {
-        .sys = &test_sys, .path = root, .open_max = open_max, .wal_pages = wal_pages};
-    struct mailboxes *m = NULL;
-    struct err e = {0};
-
-    if (mailboxes_open(&m, &settings, &e) < 0)
-        fail_msg("%s", e.text);
-    return m;
-}
-
-static struct mailboxes *open_it(void)
-{
-    return open_with(0, 0);
-}
-
-static void must(int status, const struct err *e)
-{
-    if (status < 0)
-        fail_msg("%s", e->text);
-}
-
-static struct mail_content content_of(uint64_t id, const char *text)
-{
-    return (struct mail_content){.id = id,
-        .size = strlen(text),
-        .content = str_c(text),
-        .received_ms = 1000000 + (int64_t)id,
-        .digest = STR("digest")};
-}
-
-static struct delivery to(uint64_t account, uint32_t rcpt, const struct mail_content *c)
-{
-    return (struct delivery){
-        .account = account, .rcpt = rcpt, .content = c, .prefix = STR("Return-Path: <>\r\n")};
-}
-
-static void expect(const struct delivery *d, enum delivery_result result, uint32_t uid)
-{
-    if (d->result != result || (uid && d->uid != uid))
-        fail_msg("account %llu rcpt %u: %d uid %u %s", (unsigned long long)d->account, d->rcpt,
-            d->result, d->uid, d->why.text);
-}
-
-/* The whole message as it is read, in pieces of n octets. */
-static void read_all(struct mailboxes *m, uint64_t account, uint32_t uid, size_t n, struct buf *out)
-{
-    struct err e = {0};
-    uint64_t size = 1;
-
-    buf_clear(out);
-    while (buf_len(out) < size)
-        must(mailbox_read(m, account, STR(""), uid, buf_len(out), n, out, &size, &e), &e);
-    assert_true(buf_len(out) == size);
-}
+#include "core/mailbox/mailbox_test.h"
 
 static void expect_text(struct mailboxes *m, uint64_t account, uint32_t uid, const char *text)
 {
@@ -274,55 +175,6 @@ FIBER_TEST(test_cuts)
 
 /* ---- large bodies */
 
-enum {
-    LARGE = 700 * 1024 + 77
-};
-
-static char pattern(uint64_t at)
-{
-    return (char)('a' + at % 23);
-}
-
-static struct {
-    uint64_t fail_at;
-    uint32_t piece;
-} reader;
-
-static int read_pattern(void *arg, uint64_t at, void *p, size_t n, size_t *got, struct err *e)
-{
-    char *out = p;
-
-    (void)arg;
-    if (fiber_yield(e) < 0)
-        return -1;
-    if (reader.fail_at && at >= reader.fail_at)
-        return err_set(e, ERR_TEMPORARY, "test", "the spool fails");
-    *got = n < reader.piece ? n : reader.piece;
-    for (size_t i = 0; i < *got; i++)
-        out[i] = pattern(at + i);
-    return 0;
-}
-
-static struct mail_content large_content(uint64_t id, uint64_t size)
-{
-    return (struct mail_content){.id = id, .size = size, .read = read_pattern, .received_ms = 1};
-}
-
-static unsigned files_in(const char *dir)
-{
-    char path[128];
-    unsigned n = 0;
-    DIR *d;
-
-    (void)snprintf(path, sizeof path, "%s/%s", root, dir);
-    d = opendir(path);
-    for (const struct dirent *entry; d && (entry = readdir(d));)
-        n += entry->d_name[0] != '.';
-    if (d)
-        (void)closedir(d);
-    return n;
-}
-
 FIBER_TEST(test_large)
 {
     struct mailboxes *m = open_it();
@@ -425,16 +277,6 @@ FIBER_TEST(test_thousand_accounts)
 
 /* ---- numbers */
 
-static uint32_t deliver_one(struct mailboxes *m, uint64_t id)
-{
-    struct mail_content c = content_of(id, "x\r\n");
-    struct delivery v = to(1, 0, &c);
-
-    mailbox_deliver(m, &v, 1);
-    expect(&v, DELIVERY_DONE, 0);
-    return v.uid;
-}
-
 /* Orderly, UIDs go on without a gap; MODSEQs too. */
 FIBER_TEST(test_numbers_go_on)
 {
@@ -447,90 +289,6 @@ FIBER_TEST(test_numbers_go_on)
         assert_int_equal(deliver_one(m, 1000 + id), ++uid);
         mailboxes_close(&m);
     }
-}
-
-static void copy_file(const char *from, const char *into, long limit)
-{
-    char command[512];
-
-    if (limit >= 0)
-        (void)snprintf(command, sizeof command, "head -c %ld %s > %s", limit, from, into);
-    else
-        (void)snprintf(command, sizeof command, "cp %s %s", from, into);
-    assert_int_equal(system(command), 0);
-}
-
-/* A power cut: the log ends somewhere behind the last sync. What was told is there, and a UID that
- * was shown never means another message. */
-FIBER_TEST(test_power_cut)
-{
-    enum {
-        BEFORE = 70,
-        AFTER = 30
-    };
-    struct mailboxes *m = open_it();
-    char db[96], log[96], saved_db[96], saved_log[96];
-    struct mailbox_counts counts;
-    struct stat synced, end;
-    struct err e = {0};
-    uint32_t shown = 0;
-
-    (void)snprintf(db, sizeof db, "%s/01/1.db", root);
-    (void)snprintf(log, sizeof log, "%s/01/1.db-wal", root);
-    (void)snprintf(saved_db, sizeof saved_db, "%s/db", root);
-    (void)snprintf(saved_log, sizeof saved_log, "%s/log", root);
-    for (uint64_t id = 1; id <= BEFORE; id++)
-        shown = deliver_one(m, id);
-    assert_int_equal(stat(log, &synced), 0);
-    for (uint64_t id = BEFORE + 1; id <= BEFORE + AFTER; id++)
-        shown = deliver_one(m, id);
-    assert_int_equal(stat(log, &end), 0);
-    copy_file(db, saved_db, -1);
-    copy_file(log, saved_log, -1);
-    mailboxes_close(&m);
-    for (long cut = synced.st_size; cut <= end.st_size; cut += 19001) {
-        copy_file(saved_db, db, -1);
-        copy_file(saved_log, log, cut);
-        m = open_it();
-        must(mailbox_counts(m, 1, &counts, &e), &e);
-        assert_true(counts.messages >= BEFORE && counts.messages <= BEFORE + AFTER);
-        if (counts.messages < BEFORE + AFTER)
-            assert_true(deliver_one(m, 5000) > shown);
-        mailboxes_close(&m);
-    }
-    assert_int_equal(unlink(saved_db), 0);
-    assert_int_equal(unlink(saved_log), 0);
-}
-
-/* ---- syncs that fail */
-
-FIBER_TEST(test_failed_sync)
-{
-    struct mailboxes *m = open_it();
-    struct mail_content c = content_of(7, "x\r\n"), d = content_of(8, "y\r\n");
-    struct delivery v = to(1, 0, &c), w = to(1, 0, &d);
-    struct mailbox_counts counts;
-    struct mailboxes_stats stats;
-    struct err e = {0};
-    unsigned before;
-
-    mailbox_deliver(m, &v, 1);
-    expect(&v, DELIVERY_DONE, 1);
-    faults.sync_error = EIO;
-    mailbox_deliver(m, &w, 1);
-    expect(&w, DELIVERY_FAILED, 0);
-    assert_int_equal(w.why.class, ERR_TEMPORARY);
-    assert_int_equal(w.why.os, EIO);
-    faults.sync_error = 0;
-    mailboxes_stats(m, &stats);
-    before = (unsigned)stats.opened;
-    mailbox_deliver(m, &w, 1); /* read anew, rewritten, and only then believed */
-    expect(&w, DELIVERY_DUPLICATE, 0);
-    mailboxes_stats(m, &stats);
-    assert_true(stats.opened == before + 1 && stats.failed_syncs == 1);
-    must(mailbox_counts(m, 1, &counts, &e), &e);
-    assert_int_equal(counts.messages, 2);
-    mailboxes_close(&m);
 }
 
 /* ---- checkpoints */
@@ -558,93 +316,6 @@ FIBER_TEST(test_checkpoints)
     mailboxes_close(&m);
 }
 
-/* ---- files that are not what they should be */
-
-FIBER_TEST(test_strange_files)
-{
-    struct mailboxes *m = open_it();
-    struct mail_content c = content_of(7, "x\r\n");
-    struct delivery v[] = {to(1, 0, &c), to(2, 1, &c)};
-    char path[96], other[96], log[96];
-    FILE *f;
-
-    mailbox_deliver(m, v, 2);
-    mailboxes_close(&m);
-    (void)snprintf(path, sizeof path, "%s/01/1.db", root);
-    (void)snprintf(other, sizeof other, "%s/02/2.db", root);
-    copy_file(path, other, -1);
-    (void)snprintf(log, sizeof log, "%s/02/2.db-wal", root);
-    assert_int_equal(unlink(log), 0);
-    f = fopen(path, "r+");
-    (void)fputs("not a database", f);
-    (void)fclose(f);
-    m = open_it();
-    mailbox_deliver(m, v, 2);
-    expect(&v[0], DELIVERY_FAILED, 0);
-    expect(&v[1], DELIVERY_FAILED, 0); /* somebody else's mail */
-    assert_int_equal(v[0].why.class, ERR_TEMPORARY);
-    assert_int_equal(v[1].why.class, ERR_TEMPORARY);
-    mailboxes_close(&m);
-}
-
-/* ---- no memory */
-
-FIBER_TEST(test_no_memory)
-{
-    struct mailboxes *m = open_it();
-    struct mail_content small = large_content(7, 1000), large = large_content(8, 100000);
-    struct delivery v[] = {to(1, 0, &small), to(1, 0, &large), to(2, 1, &small)};
-    struct mailbox_counts counts;
-    struct err e = {0};
-    uint64_t n = 0;
-    bool failed;
-
-    reader.fail_at = 0;
-    reader.piece = 50000;
-    do {
-        mem_fail_at(++n);
-        mailbox_deliver(m, v, 3);
-        mem_fail_at(0);
-        failed = false;
-        for (int i = 0; i < 3; i++)
-            failed |= v[i].result == DELIVERY_FAILED;
-    } while (failed && n < 1000);
-    assert_true(!failed && n > 1);
-    mailbox_deliver(m, v, 3);
-    for (int i = 0; i < 3; i++)
-        expect(&v[i], DELIVERY_DUPLICATE, 0);
-    must(mailbox_counts(m, 1, &counts, &e), &e);
-    assert_int_equal(counts.messages, 2);
-    assert_int_equal(files_in("tmp"), 0);
-    mailboxes_close(&m);
-}
-
-static int setup(void **state)
-{
-    static const uint8_t key[16] = {1, 2, 3};
-
-    (void)state;
-    table_seed(key);
-    memset(&faults, 0, sizeof faults);
-    test_sys = sys_real;
-    test_sys.fdatasync = test_fdatasync;
-    test_sys.syncfs = test_syncfs;
-    test_sys.link = test_link;
-    (void)snprintf(root, sizeof root, "/tmp/veredus-mailbox-XXXXXX");
-    return mkdtemp(root) ? 0 : -1;
-}
-
-static int teardown(void **state)
-{
-    char command[128];
-
-    (void)state;
-    (void)snprintf(command, sizeof command, "rm -r %s", root);
-    return system(command);
-}
-
-#define ROW(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     static const struct CMUnitTest tests[] = {
@@ -657,11 +328,7 @@ int main(void)
         ROW(test_content_fails),
         ROW(test_thousand_accounts),
         ROW(test_numbers_go_on),
-        ROW(test_power_cut),
-        ROW(test_failed_sync),
         ROW(test_checkpoints),
-        ROW(test_strange_files),
-        ROW(test_no_memory),
     };
 
     return cmocka_run_group_tests_name("core_mailbox", tests, NULL, NULL);
