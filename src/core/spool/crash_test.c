@@ -5,7 +5,7 @@
 
 #include "base/unit_test.h"
 
-#include "core/spool/engine_test.h"
+#include "core/spool/fake_life.h"
 
 enum {
     SEEDS = 4,

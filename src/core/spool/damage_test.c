@@ -8,7 +8,7 @@
 #include "base/crc32c.h"
 #include "base/unit_test.h"
 
-#include "core/spool/engine_test.h"
+#include "core/spool/fake_life.h"
 
 static struct fake_disk *disk;
 static struct model model;

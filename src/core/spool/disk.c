@@ -123,7 +123,7 @@ int disk_sync_dir(const struct disk *d, const char *name)
 
 static int write_zeros(const struct disk *d, int h, uint64_t size)
 {
-    char *zeros = mem_zalloc(CHUNK);
+    char *zeros = mem_zalloc(size < CHUNK ? size : CHUNK);
     int rc = zeros ? 0 : -ENOMEM;
 
     for (uint64_t at = 0; rc == 0 && at < size; at += CHUNK) {
@@ -194,18 +194,20 @@ int segment_stamp(const struct disk *d, struct segment *s, uint64_t number)
 
 static int copy_range(const struct disk *d, int from, int to, uint64_t start, uint64_t end)
 {
-    char *chunk = mem_alloc(CHUNK);
-    int rc = chunk ? 0 : -ENOMEM;
+    char *page = mem_alloc(SPOOL_PAGE);
+    int rc = page ? 0 : -ENOMEM;
 
-    for (uint64_t at = start; rc == 0 && at < end;) {
+    for (uint64_t at = start; rc == 0 && at < end; at += SPOOL_PAGE) {
         size_t want = end - at < SPOOL_PAGE ? (size_t)(end - at) : SPOOL_PAGE, got = 0;
 
         /* A page that cannot be read is a hole in the copy: the rest is worth having. */
-        if (disk_read_some(d, from, chunk, want, at, &got) == 0 && got > 0)
-            rc = disk_write(d, to, chunk, got, at - start);
-        at += want;
+        if (disk_read_some(d, from, page, want, at, &got) < 0)
+            continue;
+        if (!got)
+            break;
+        rc = disk_write(d, to, page, got, at - start);
     }
-    mem_free(chunk);
+    mem_free(page);
     return rc;
 }
 

@@ -3,7 +3,7 @@
 #include "base/crc32c.h"
 
 static const char SEGMENT_MAGIC[8] = "vrdspool";
-static const uint32_t FRAME_MAGIC = 0x46fdc2e5; /* octets that no text begins with */
+static const char FRAME_MAGIC[4] = "\xe5\xc2\xfd\x46"; /* no text begins with these */
 
 /* Magic, version and length lie where they are in every version; the checksum ends the slot. */
 void segment_header_encode(char out[SEGMENT_HEADER], const struct segment_header *h)
@@ -37,7 +37,7 @@ enum header_verdict segment_header_decode(const char *p, struct segment_header *
         return HEADER_EMPTY;
     version = get_u32(p + 8);
     length = get_u32(p + 12);
-    if (memcmp(p, SEGMENT_MAGIC, 8) != 0 || length < 20 || length > SPOOL_PAGE)
+    if (memcmp(p, SEGMENT_MAGIC, 8) != 0 || length < 20 || length > SEGMENT_HEADER_MAX)
         return HEADER_BAD;
     if (get_u32(p + length - 4) != crc32c(str_of(p, length - 4)))
         return HEADER_BAD;
@@ -63,7 +63,7 @@ void frame_encode(char out[FRAME_HEADER], const struct frame *f, struct str head
 {
     uint32_t crc;
 
-    put_u32(out, FRAME_MAGIC);
+    memcpy(out, FRAME_MAGIC, 4);
     out[4] = (char)f->type;
     out[5] = (char)f->flags;
     put_u16(out + 6, (uint16_t)f->head);
@@ -80,14 +80,14 @@ void frame_encode(char out[FRAME_HEADER], const struct frame *f, struct str head
 
 bool frame_magic(const char *p)
 {
-    return get_u32(p) == FRAME_MAGIC;
+    return memcmp(p, FRAME_MAGIC, 4) == 0;
 }
 
 bool frame_decode(const char *p, size_t n, uint32_t salt, struct frame *f)
 {
     uint32_t crc;
 
-    if (n < FRAME_HEADER || get_u32(p) != FRAME_MAGIC)
+    if (n < FRAME_HEADER || !frame_magic(p))
         return false;
     f->head = get_u16(p + 6);
     if (f->head > FRAME_HEAD_MAX || n - FRAME_HEADER < f->head)

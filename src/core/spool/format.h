@@ -14,6 +14,7 @@ enum {
     SPOOL_PAGE = 4096,             /* groups begin at one: no sector is written by two groups */
     SEGMENT_DATA = 2 * SPOOL_PAGE, /* behind the two header slots */
     SEGMENT_HEADER = 80,
+    SEGMENT_HEADER_MAX = 512, /* of any version */
     SEGMENT_MIN = 16 * SPOOL_PAGE,
     FRAME_HEADER = 48,
     FRAME_HEAD_MAX = 64, /* octets of head, which the header's checksum covers */
@@ -38,6 +39,7 @@ enum header_verdict {
 };
 
 void segment_header_encode(char out[SEGMENT_HEADER], const struct segment_header *h);
+/* p holds SEGMENT_HEADER_MAX octets. */
 enum header_verdict segment_header_decode(const char *p, struct segment_header *h);
 
 enum frame_type {

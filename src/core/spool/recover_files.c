@@ -56,15 +56,15 @@ static int list_name(void *arg, const char *name)
 
 static int read_header(struct recovery *r, struct look *l, const char *name, struct err *e)
 {
-    char slots[2][SEGMENT_HEADER] = {0}, data[FRAME_HEADER] = {0};
+    char slots[2][SEGMENT_HEADER_MAX] = {0}, data[FRAME_HEADER] = {0};
     int h = disk_open(r->disk, name, O_RDONLY), rc;
     size_t got;
 
     if (h < 0)
         return err_os(e, -h, ORIGIN, "%s", name);
-    rc = disk_read_some(r->disk, h, slots[0], SEGMENT_HEADER, 0, &got);
+    rc = disk_read_some(r->disk, h, slots[0], SEGMENT_HEADER_MAX, 0, &got);
     if (rc == 0)
-        rc = disk_read_some(r->disk, h, slots[1], SEGMENT_HEADER, SPOOL_PAGE, &got);
+        rc = disk_read_some(r->disk, h, slots[1], SEGMENT_HEADER_MAX, SPOOL_PAGE, &got);
     if (rc == 0 && disk_read_some(r->disk, h, data, sizeof data, SEGMENT_DATA, &got) == 0)
         for (size_t i = 0; i < sizeof data; i++)
             l->data |= data[i] != 0;

@@ -367,7 +367,7 @@ static int read_open(struct replay *p, struct segment *s, struct err *e)
         rec.f.segment == s->number && rec.f.epoch == (uint32_t)s->epoch &&
         open_head_decode(str_of(octets + FRAME_HEADER, rec.f.head), &head)) {
         before = index_segment(p->r->index, head.previous);
-        if (before && head.previous_end >= SEGMENT_DATA)
+        if (before && head.previous_end >= SEGMENT_DATA && head.previous_end <= before->size)
             before->end = head.previous_end;
         rc = load_in_use(p, &rec, head.count, e);
     }

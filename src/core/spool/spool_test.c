@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/crc32c.h"
+#include "base/mem.h"
 #include "base/table.h"
 
 #include "run/run_test.h"
@@ -472,6 +473,62 @@ FIBER_TEST(test_damaged)
     fake_free(f);
 }
 
+/* ---- no memory: fault 26 */
+
+/* One life in which the n-th allocation of the loop's thread fails. Returns the allocations made.
+ */
+static uint64_t live_without(struct fake_disk *f, uint64_t n, bool *confirmed)
+{
+    struct spool_settings settings = settings_for(f);
+    struct spool_change c = {.kind = SPOOL_OUTCOME, .id = 1, .outcome = {.state = SPOOL_FAILED}};
+    struct spool_large *l = NULL;
+    struct spool *s = NULL;
+    struct spool_message *m;
+    struct buf b;
+    struct err e;
+
+    buf_init(&b, 1 << 20);
+    mem_fail_at(n);
+    if (spool_open(&s, &settings, &e) == 0) {
+        for (uint64_t id = 1; id <= 4; id++)
+            confirmed[id] = commit(s, id, 10000, &e) == 0;
+        spool_change(s, &c, 1, &e);
+        spool_load(s, 1, SPOOL_CONTENT, &b, &e);
+        if (spool_large_begin(s, &l, &e) == 0 && spool_large_write(l, STR("ab"), &e) == 0 &&
+            spool_large_finish(l, &e) == 0) {
+            m = message(5, 0);
+            m->pieces = 0;
+            m->large = l;
+            confirmed[5] = spool_commit(s, &m, 1, NULL, 0, SPOOL_MAIL, &e) == 0;
+        } else {
+            spool_large_abort(&l);
+        }
+        spool_close(&s);
+    }
+    buf_done(&b);
+    return mem_fail_at(0);
+}
+
+FIBER_TEST(test_memory)
+{
+    uint64_t allocations, n = 0;
+
+    do {
+        struct fake_disk *f = fake_new();
+        bool confirmed[6] = {0};
+        struct spool *s;
+
+        allocations = live_without(f, ++n, confirmed);
+        s = open_on(f);
+        for (uint64_t id = 1; id <= 5; id++)
+            if (confirmed[id] && !heard.alive[id])
+                fail_msg("allocation %u: message %u is lost", (unsigned)n, (unsigned)id);
+        spool_close(&s);
+        fake_free(f);
+    } while (allocations >= n);
+    assert_true(n > 50);
+}
+
 /* ---- giving up */
 
 struct waiter {
@@ -522,6 +579,7 @@ int main(void)
         cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_full),
         cmocka_unit_test(test_damaged),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_cancelled),
     };
     const uint8_t key[16] = {1};

@@ -1,5 +1,5 @@
-/* core/spool/engine_test.h: the spool without threads, and a model of what it must keep; for
- * *_test.c.
+/* core/spool/fake_life.h: the spool without threads over a disk in memory, and a model of what it
+ * must keep; for tests.
  *
  * A life is a store from its opening to its end. Each operation is written as one group and, where
  * that returned without error, is promised: the model then knows it. The operation that was under
@@ -12,6 +12,7 @@
 
 enum {
     MODEL_IDS = 64,
+    MODEL_CONTENT_MAX = 160000,
 };
 
 enum model_state {
@@ -53,8 +54,8 @@ void life_end(struct life *l);
 int life_do(struct life *l, char operation);
 int life_run(struct life *l, const char *operations);
 
-/* What recovery found is what the model allows; fails the test where it is not. Then the model is
- * what was found: nothing is unknown any more. */
+/* life_check.c: what recovery found is what the model allows; fails the test where it is not. Then
+ * the model is what was found: nothing is unknown any more. */
 void life_check(struct life *l, const char *why);
 
 /* The content of message id, octet for octet. */

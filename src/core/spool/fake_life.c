@@ -1,4 +1,4 @@
-#include "core/spool/engine_test.h"
+#include "core/spool/fake_life.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -6,13 +6,11 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "base/unit_test.h"
 
 #include "core/spool/checkpoint.h"
 #include "core/spool/large.h"
 
 enum {
-    CONTENT_MAX = 160000,
     SMALL_SEGMENT = 64 << 10,
 };
 
@@ -21,9 +19,8 @@ static void on_damage(void *arg, const struct spool_damage *d)
     struct life *l = arg;
 
     if (!l->allow_damage)
-        print_message("damage: %s segment %llu %llu-%llu %s\n", d->file,
-            (unsigned long long)d->segment, (unsigned long long)d->from, (unsigned long long)d->to,
-            d->what);
+        printf("damage: %s segment %llu %llu-%llu %s\n", d->file, (unsigned long long)d->segment,
+            (unsigned long long)d->from, (unsigned long long)d->to, d->what);
     l->damaged++;
 }
 
@@ -102,8 +99,8 @@ struct test_message {
 
 static struct test_message *message_new(uint64_t id)
 {
-    struct test_message *t = calloc(1, sizeof *t + CONTENT_MAX);
-    struct str content = model_content(id, t->octets, CONTENT_MAX);
+    struct test_message *t = calloc(1, sizeof *t + MODEL_CONTENT_MAX);
+    struct str content = model_content(id, t->octets, MODEL_CONTENT_MAX);
 
     snprintf(t->envelope, sizeof t->envelope, "%llu", (unsigned long long)id);
     t->m.id = id;
@@ -135,7 +132,7 @@ static int write_group(struct life *l, struct list *group)
 
         octets += b->octets;
         for (uint32_t i = 0; i < b->n; i++)
-            assert_int_equal(spool_log_check_content(b->messages[i]), 0);
+            CHECK(spool_log_check_content(b->messages[i]) == 0);
     }
     if (octets > spool_log_room(&l->store.log))
         rc = roll(l);
@@ -161,8 +158,8 @@ static struct spool_batch *message_batch(struct life *l, struct test_message *t)
     struct spool_message *m = &t->m;
     struct err e;
 
-    assert_non_null(b);
-    assert_int_equal(batch_add_messages(b, &l->store.index, &m, 1, &e), 0);
+    CHECK(b);
+    CHECK(batch_add_messages(b, &l->store.index, &m, 1, &e) == 0);
     return b;
 }
 
@@ -262,7 +259,7 @@ static int do_change(struct life *l, enum spool_change_kind kind, bool bounce)
     }
     if (dsn)
         m->state[dsn] = MODEL_MAYBE_ALIVE;
-    assert_int_equal(batch_add_changes(b, &l->store.index, &c, 1, &e), 0);
+    CHECK(batch_add_changes(b, &l->store.index, &c, 1, &e) == 0);
     list_init(&group);
     list_add(&group, &b->link);
     rc = write_group(l, &group);
@@ -312,14 +309,14 @@ static int do_checkpoint(struct life *l)
     int rc, more;
 
     checkpoint_init(&c, &l->store.disk);
-    assert_int_equal(checkpoint_begin(&c, &position, &l->store.index), 0);
+    CHECK(checkpoint_begin(&c, &position, &l->store.index) == 0);
     rc = checkpoint_write(&c);
     do {
         more = checkpoint_entries(&c, &l->store.index, &i);
         if (rc == 0)
             rc = checkpoint_write(&c);
     } while (more > 0);
-    assert_int_equal(checkpoint_end(&c), 0);
+    CHECK(checkpoint_end(&c) == 0);
     if (rc == 0)
         rc = checkpoint_write(&c);
     if (rc == 0)
@@ -367,94 +364,4 @@ int life_run(struct life *l, const char *operations)
     for (const char *p = operations; rc == 0 && *p; p++)
         rc = life_do(l, *p);
     return rc;
-}
-
-/* ---- the check */
-
-static bool content_whole(struct life *l, struct entry *n)
-{
-    const struct disk *d = &l->store.disk;
-    char octets[FRAME_HEADER + FRAME_HEAD_MAX], name[32];
-    uint64_t at = (uint64_t)n->at * FRAME_ALIGN;
-    char *want = malloc(CONTENT_MAX), *got = malloc(FRAME_HEADER + CONTENT_FRAME);
-    struct str content = model_content(n->id, want, CONTENT_MAX);
-    struct content_frames c;
-    struct message_head m;
-    struct frame f;
-    int h, rc;
-
-    disk_segment_name(name, n->segment->file);
-    h = disk_open(d, name, 0);
-    rc = disk_read(d, h, octets, sizeof octets, at);
-    if (rc == 0 && (!frame_decode(octets, sizeof octets, d->salt, &f) ||
-                       !message_head_decode(str_of(octets + FRAME_HEADER, f.head), &m)))
-        rc = -EBADMSG;
-    if (rc == 0)
-        rc = message_check(d, h, at, &f, &m);
-    if (rc == 0 && (m.id != n->id || m.content != content.n || m.rcpts != 1 + n->id % 3))
-        rc = -EBADMSG;
-    if (rc == 0) {
-        c = m.large ? content_in_file(&m) : content_in_log(at, &f, &m);
-        if (m.large) {
-            disk_close(d, h);
-            disk_large_name(name, m.large);
-            h = disk_open(d, name, 0);
-        }
-    }
-    for (uint64_t i = 0; rc == 0 && i * CONTENT_FRAME < content.n; i++) {
-        uint32_t crc;
-        size_t k;
-
-        rc = content_frame_read(d, h, &c, i, got, &k, &crc);
-        if (rc == 0 && memcmp(got + FRAME_HEADER, content.p + i * CONTENT_FRAME, k) != 0)
-            rc = -EBADMSG;
-    }
-    disk_close(d, h);
-    free(want);
-    free(got);
-    return rc == 0;
-}
-
-static bool rcpt_same(const struct spool_rcpt *a, const struct spool_rcpt *b)
-{
-    return a->state == b->state && a->attempts == b->attempts && a->when == b->when;
-}
-
-static void check_id(struct life *l, uint64_t id, const char *why)
-{
-    struct model *m = l->model;
-    struct entry *n = index_find(&l->store.index, id);
-    bool there = n, must = m->state[id] == MODEL_ALIVE;
-    bool must_not = m->state[id] == MODEL_NEVER || m->state[id] == MODEL_ENDED;
-
-    if ((must && !there) || (must_not && there))
-        fail_msg("%s: message %llu, state %d, is %s", why, (unsigned long long)id, m->state[id],
-            there ? "there" : "lost");
-    if (m->state[id] == MODEL_MAYBE_ENDED && m->bounced_by[id] &&
-        there == (bool)index_find(&l->store.index, m->bounced_by[id]))
-        fail_msg("%s: message %llu and its DSN are not one commit", why, (unsigned long long)id);
-    if (!n)
-        return;
-    if (!content_whole(l, n))
-        fail_msg("%s: message %llu is not what was accepted", why, (unsigned long long)id);
-    if (!rcpt_same(entry_rcpts(n), &m->rcpt[id]) && !rcpt_same(entry_rcpts(n), &m->maybe[id]))
-        fail_msg("%s: message %llu has outcome %u/%u", why, (unsigned long long)id,
-            entry_rcpts(n)->state, entry_rcpts(n)->attempts);
-}
-
-void life_check(struct life *l, const char *why)
-{
-    struct model *m = l->model;
-
-    for (uint64_t id = 1; id < MODEL_IDS; id++)
-        check_id(l, id, why);
-    if (l->damaged && !l->allow_damage)
-        fail_msg("%s: damage reported", why);
-    for (uint64_t id = 1; id < MODEL_IDS; id++) {
-        struct entry *n = index_find(&l->store.index, id);
-
-        if (n)
-            m->rcpt[id] = m->maybe[id] = entry_rcpts(n)[0];
-        m->state[id] = n ? MODEL_ALIVE : m->state[id] == MODEL_NEVER ? MODEL_NEVER : MODEL_ENDED;
-    }
 }

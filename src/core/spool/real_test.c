@@ -1,0 +1,159 @@
+/* The spool over the system's own calls, in a temporary directory. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/table.h"
+
+#include "run/run_test.h"
+
+#include "core/spool/spool.h"
+
+enum {
+    FIBERS = 40,
+    EACH = 25,
+    OCTETS = 10240,
+};
+
+static char directory[] = "/tmp/veredus-spool-XXXXXX";
+static unsigned recovered;
+
+static int on_live(void *arg, const struct spool_found *f)
+{
+    (void)arg;
+    recovered += f->recovered;
+    return 0;
+}
+
+static struct spool *open_real(struct err *e)
+{
+    struct spool_settings settings = {
+        .sys = &sys_real, .path = directory, .segment = 1 << 20, .on_live = on_live};
+    struct spool *s = NULL;
+
+    recovered = 0;
+    spool_open(&s, &settings, e);
+    return s;
+}
+
+struct message {
+    struct spool_message m;
+    struct str piece;
+    char octets[OCTETS];
+};
+
+static void release(struct spool_message *m)
+{
+    free(m);
+}
+
+static char octet_of(uint64_t id, size_t i)
+{
+    return (char)('a' + (id + i) % 26);
+}
+
+static struct spool_message *message(uint64_t id)
+{
+    struct message *m = malloc(sizeof *m);
+
+    assert_non_null(m);
+    for (size_t i = 0; i < OCTETS; i++)
+        m->octets[i] = octet_of(id, i);
+    m->piece = str_of(m->octets, OCTETS);
+    m->m = (struct spool_message){
+        .id = id,
+        .rcpts = 1,
+        .envelope = STR("envelope"),
+        .content = &m->piece,
+        .pieces = 1,
+        .release = release,
+    };
+    return &m->m;
+}
+
+struct committer {
+    struct spool *s;
+    uint64_t from;
+};
+
+/* Every other message is ended at once. */
+static void commit_some(void *arg)
+{
+    struct committer *c = arg;
+    struct err e;
+
+    for (uint64_t id = c->from; id < c->from + EACH; id++) {
+        struct spool_message *m = message(id);
+        struct spool_change end = {.kind = SPOOL_END, .id = id};
+
+        assert_int_equal(spool_commit(c->s, &m, 1, NULL, 0, SPOOL_MAIL, &e), 0);
+        if (id % 2)
+            assert_int_equal(spool_change(c->s, &end, 1, &e), 0);
+    }
+}
+
+static void check_message(struct spool *s, uint64_t id)
+{
+    char *p = malloc(OCTETS);
+    size_t got;
+    struct err e;
+
+    if (spool_read(s, id, SPOOL_CONTENT, 0, p, OCTETS, &got, &e) < 0)
+        fail_msg("%u: %s", (unsigned)id, e.text);
+    assert_int_equal(got, OCTETS);
+    for (size_t i = 0; i < OCTETS; i++)
+        assert_int_equal(p[i], octet_of(id, i));
+    free(p);
+}
+
+FIBER_TEST(test_real)
+{
+    struct committer c[FIBERS];
+    struct spool_stats stats;
+    struct scope scope;
+    struct err e;
+    struct spool *s;
+
+    assert_non_null(mkdtemp(directory));
+    s = open_real(&e);
+    assert_non_null(s);
+    scope_init(&scope);
+    for (unsigned i = 0; i < FIBERS; i++) {
+        c[i] = (struct committer){s, 1 + (uint64_t)i * EACH};
+        assert_int_equal(fiber_start(&scope, "committer", commit_some, &c[i], &e), 0);
+    }
+    scope_join(&scope);
+    spool_stats(s, &stats);
+    assert_int_equal(stats.commits, FIBERS * EACH);
+    assert_true(stats.groups < stats.commits);
+    assert_null(open_real(&e)); /* a second server on the same spool (fault 49) */
+    assert_non_null(strstr(e.text, "another server"));
+    spool_close(&s);
+    s = open_real(&e);
+    assert_non_null(s);
+    assert_int_equal(recovered, FIBERS * EACH / 2);
+    for (uint64_t id = 2; id <= FIBERS * EACH; id += 2)
+        check_message(s, id);
+    spool_close(&s);
+}
+
+static int remove_directory(void **state)
+{
+    char command[80];
+
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf %s", directory);
+    return system(command);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_real),
+    };
+    const uint8_t key[16] = {1};
+
+    table_seed(key);
+    return cmocka_run_group_tests(tests, NULL, remove_directory);
+}
