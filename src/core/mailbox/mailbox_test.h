@@ -5,7 +5,6 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -190,15 +189,10 @@ static inline int remove_one(const char *path, const struct stat *st, int type, 
     return remove(path);
 }
 
-static inline int remove_tree(const char *path)
-{
-    return nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 static inline int teardown(void **state)
 {
     (void)state;
-    return remove_tree(root);
+    return nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
 #define ROW(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
