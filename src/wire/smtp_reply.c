@@ -1,21 +1,46 @@
 #include "wire/smtp_reply.h"
 
-#include <stdio.h>
-
 #include "base/check.h"
 #include "base/escape.h"
+
+/* A number of at most three digits (RFC 3463 2): replies are made too often for printf. */
+static size_t put_number(char *out, unsigned value)
+{
+    size_t n = 0;
+
+    value = value < 999 ? value : 999;
+    if (value >= 100)
+        out[n++] = (char)('0' + value / 100);
+    if (value >= 10)
+        out[n++] = (char)('0' + value / 10 % 10);
+    out[n++] = (char)('0' + value % 10);
+    return n;
+}
+
+static size_t put_codes(char *out, uint16_t code, struct err_status status, bool last)
+{
+    size_t n = put_number(out, code);
+
+    out[n++] = last ? ' ' : '-';
+    if (!status.class)
+        return n;
+    n += put_number(out + n, status.class);
+    out[n++] = '.';
+    n += put_number(out + n, status.subject);
+    out[n++] = '.';
+    n += put_number(out + n, status.detail);
+    out[n++] = ' ';
+    return n;
+}
 
 struct str smtp_reply_line(char out[SMTP_REPLY_LINE_MAX], uint16_t code, struct err_status status,
     bool last, struct str text)
 {
-    size_t n = 0, room;
+    size_t n, room;
 
     CHECK(code >= 200 && code <= 599);
     CHECK(status.class == 0 || status.class == code / 100);
-    n += (size_t)snprintf(out, SMTP_REPLY_LINE_MAX, "%u%c", code, last ? ' ' : '-');
-    if (status.class)
-        n += (size_t)snprintf(out + n, SMTP_REPLY_LINE_MAX - n, "%u.%u.%u ", status.class,
-            status.subject, status.detail);
+    n = put_codes(out, code, status, last);
     room = SMTP_REPLY_LINE_MAX - n - 2;
     if (!escape_needed(text, ESCAPE_ASCII)) {
         text = str_head(text, room);

@@ -1,8 +1,6 @@
 /* The end of a message: one frame to core where it fits, else what does not fit before it. */
 #include "base/check.h"
 
-#include "mail/digest.h"
-
 #include "inbound/smtp/session.h"
 
 /* RFC 2033 4.2: LMTP has a reply for each recipient. */
@@ -31,7 +29,8 @@ void smtp_refuse_message(struct session *s)
 static void accepted(struct session *s, uint64_t octets)
 {
     const struct ic_envelope *envelope = &s->tx.envelope;
-    struct str text, to = envelope->count == 1 ? envelope->rcpt[0].address : STR_NONE;
+    struct str to = envelope->count == 1 ? envelope->rcpt[0].address : STR_NONE;
+    char queued[] = "queued as 0123456789abc";
 
     s->messages++;
     s->recipients += envelope->count;
@@ -39,8 +38,8 @@ static void accepted(struct session *s, uint64_t octets)
     log_info(&s->tx.event, EV_MAIL_ACCEPTED, kv_str("to", to),
         kv_u64("recipients", envelope->count), kv_u64("bytes", octets),
         kv_str("proto", trace_protocol(s)));
-    text = arena_printf(&s->scratch, "queued as %s", s->tx.id_text);
-    say_result(s, 250, NULL, text.p ? text : STR("queued"));
+    memcpy(queued + sizeof queued - sizeof s->tx.id_text, s->tx.id_text, sizeof s->tx.id_text);
+    say_result(s, 250, NULL, str_c(queued));
     session_reset(s);
 }
 

@@ -4,8 +4,6 @@
 #include "base/crc32c.h"
 #include "base/mem.h"
 
-#include "mail/digest.h"
-
 #include "inbound/smtp/session.h"
 
 /* ---- blocks */
@@ -62,13 +60,9 @@ int content_begin(struct session *s, bool dots, struct smtp_verdict *v)
     if (!core_link_same(s->service->core, s->tx.generation))
         return err_set_status(&v->why, ERR_TEMPORARY, STATUS(4, 3, 0), "smtp",
             "the server was interrupted, try again");
-    if (s->tx.local && !(c->digest = ARENA_NEW(&s->mail, struct digest_builder)))
-        return err_memory(&v->why, "smtp");
     c->block = take_block(s->service);
-    if (!c->block) {
-        c->digest = NULL;
+    if (!c->block)
         return err_memory(&v->why, "smtp");
-    }
     smtp_data_init(&c->machine, dots,
         &(struct smtp_data_limits){
             .normalize = config->bare_lf == BARE_LF_NORMALIZE && s->right == IC_TRUSTED,
@@ -76,8 +70,10 @@ int content_begin(struct session *s, bool dots, struct smtp_verdict *v)
             .size_max = config->limits.message_size,
         });
     header_scan_init(&c->header);
-    if (c->digest)
+    if (s->tx.local) {
+        c->digest = &c->block->digest;
         digest_begin(c->digest, &mime);
+    }
     return 0;
 }
 

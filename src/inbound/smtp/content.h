@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "mail/digest.h"
 #include "mail/header_scan.h"
 
 #include "wire/smtp_data.h"
@@ -14,7 +15,6 @@
 #include "ipc/channel.h"
 #include "ipc/inbound_core.h"
 
-struct digest_builder;
 struct session;
 
 enum {
@@ -24,9 +24,10 @@ enum {
     BLOCKS_KEPT = 64,
 };
 
-/* Memory for content on its way to core. */
+/* Memory for content on its way to core, and for what is made of it. */
 struct block {
     struct block *next;
+    struct digest_builder digest;
     char octets[BLOCK_SIZE];
 };
 
@@ -45,7 +46,7 @@ struct content {
     uint32_t upload;     /* 0: nothing was PUT */
     uint32_t crc;
     struct header_scan header;
-    struct digest_builder *digest; /* where a recipient is local */
+    struct digest_builder *digest; /* the block's, where a recipient is local */
     struct smtp_verdict verdict;
 };
 

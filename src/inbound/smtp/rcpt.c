@@ -14,7 +14,9 @@ struct asked {
 
 struct batch {
     struct asked *v;
-    uint32_t count, wanted; /* in all; to be looked up */
+    uint32_t count, capacity;
+    uint32_t wanted; /* to be looked up */
+    uint32_t read;   /* commands: one more than count where there was no memory */
 };
 
 static bool take_verdict(struct session *s, struct asked *a, uint16_t code, const struct err *why)
@@ -71,23 +73,38 @@ static bool next_rcpt(struct session *s, struct smtp_line *l)
     return true;
 }
 
-/* -1 without memory: the command for which there was none is the last of the batch. */
+/* Another place in the batch; NULL without memory. Most batches are of one. */
+static struct asked *add_asked(struct session *s, struct batch *b)
+{
+    uint32_t capacity = b->capacity ? 4 * b->capacity : 4;
+    struct asked *all;
+
+    if (b->count == b->capacity) {
+        all = arena_array(&s->scratch, capacity, sizeof *all);
+        if (!all)
+            return NULL;
+        if (b->count)
+            memcpy(all, b->v, b->count * sizeof *all);
+        b->v = all;
+        b->capacity = capacity;
+    }
+    return &b->v[b->count++];
+}
+
+/* -1 without memory: the last command that was read may then not be in the batch. */
 static int gather(struct session *s, struct str args, struct batch *b, struct err *e)
 {
     uint64_t room = room_left(s);
-    uint32_t most = IC_RCPT_BATCH_MAX;
     struct smtp_line l = {.args = args};
 
-    b->v = arena_array(&s->scratch, most, sizeof *b->v);
-    if (!b->v)
-        return err_memory(e, "smtp");
     do {
-        struct asked *a = &b->v[b->count++];
-        if (!take_rcpt(s, l.args, room - b->wanted, a))
+        struct asked *a = add_asked(s, b);
+        b->read++;
+        if (!a || !take_rcpt(s, l.args, room - b->wanted, a))
             return err_memory(e, "smtp");
         b->wanted += a->verdict == NULL;
         /* Beyond the limit it depends on the answers whether there is room: ask first. */
-    } while (b->count < most && (room == 0 || b->wanted < room) && next_rcpt(s, &l));
+    } while (b->count < IC_RCPT_BATCH_MAX && (room == 0 || b->wanted < room) && next_rcpt(s, &l));
     return 0;
 }
 
@@ -194,8 +211,7 @@ void smtp_rcpt(struct session *s, struct str args)
         rc = look_up(s, &b, &answers, &e);
     if (rc < 0)
         e.status = STATUS(4, 3, 0);
-    if (b.v)
-        answer(s, &b, answers, rc < 0 ? &e : NULL);
-    else
+    answer(s, &b, answers, rc < 0 ? &e : NULL);
+    if (b.read > b.count && !s->over)
         smtp_say_err(s, 451, &e);
 }
