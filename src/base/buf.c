@@ -90,7 +90,7 @@ void buf_advance(struct buf *b, size_t n)
     b->end += n;
 }
 
-int buf_put(struct buf *b, struct str s)
+int buf_put_slowly(struct buf *b, struct str s)
 {
     char *to = buf_reserve(b, s.n);
 
@@ -100,11 +100,6 @@ int buf_put(struct buf *b, struct str s)
         memcpy(to, s.p, s.n);
     b->end += s.n;
     return 0;
-}
-
-int buf_put_c(struct buf *b, char c)
-{
-    return buf_put(b, str_of(&c, 1));
 }
 
 int buf_put_u64(struct buf *b, uint64_t value)

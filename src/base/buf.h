@@ -61,8 +61,22 @@ void buf_truncate(struct buf *b, size_t n);
 char *buf_reserve(struct buf *b, size_t n);
 void buf_advance(struct buf *b, size_t n);
 
-int buf_put(struct buf *b, struct str s);
-int buf_put_c(struct buf *b, char c);
+int buf_put_slowly(struct buf *b, struct str s); /* where it has to grow, or cannot */
+
+static inline int buf_put(struct buf *b, struct str s)
+{
+    if (b->bad || !b->p || s.n > b->cap - b->end || !s.n)
+        return buf_put_slowly(b, s);
+    memcpy(b->p + b->end, s.p, s.n);
+    b->end += s.n;
+    return 0;
+}
+
+static inline int buf_put_c(struct buf *b, char c)
+{
+    return buf_put(b, str_of(&c, 1));
+}
+
 int buf_put_u64(struct buf *b, uint64_t value);
 int buf_printf(struct buf *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
 int buf_vprintf(struct buf *b, const char *format, va_list args)

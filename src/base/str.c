@@ -1,10 +1,5 @@
 #include "base/str.h"
 
-bool str_eq(struct str a, struct str b)
-{
-    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
-}
-
 bool str_eq_ascii(struct str a, struct str b)
 {
     if (a.n != b.n)
@@ -67,23 +62,6 @@ ptrdiff_t str_find_str(struct str s, struct str needle)
         return 0;
     at = s.n ? memmem(s.p, s.n, needle.p, needle.n) : NULL;
     return at ? at - s.p : -1;
-}
-
-struct str str_from(struct str s, size_t start)
-{
-    if (start >= s.n)
-        return str_of(s.p ? s.p + s.n : NULL, 0);
-    return str_of(s.p + start, s.n - start);
-}
-
-struct str str_head(struct str s, size_t n)
-{
-    return str_of(s.p, n < s.n ? n : s.n);
-}
-
-struct str str_sub(struct str s, size_t start, size_t n)
-{
-    return str_head(str_from(s, start), n);
 }
 
 static bool blank(char c)

@@ -42,7 +42,11 @@ static inline bool str_empty(struct str s)
     return s.n == 0;
 }
 
-bool str_eq(struct str a, struct str b);
+static inline bool str_eq(struct str a, struct str b)
+{
+    return a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0);
+}
+
 bool str_eq_ascii(struct str a, struct str b); /* ASCII case folded */
 int str_cmp(struct str a, struct str b);       /* by octet, then by length */
 bool str_starts(struct str s, struct str prefix);
@@ -56,9 +60,23 @@ ptrdiff_t str_find_last(struct str s, char c);
 ptrdiff_t str_find_str(struct str s, struct str needle);
 
 /* Parts of s; positions beyond the end are clipped. */
-struct str str_from(struct str s, size_t start);
-struct str str_head(struct str s, size_t n);
-struct str str_sub(struct str s, size_t start, size_t n);
+static inline struct str str_from(struct str s, size_t start)
+{
+    if (start >= s.n)
+        return str_of(s.p ? s.p + s.n : NULL, 0);
+    return str_of(s.p + start, s.n - start);
+}
+
+static inline struct str str_head(struct str s, size_t n)
+{
+    return str_of(s.p, n < s.n ? n : s.n);
+}
+
+static inline struct str str_sub(struct str s, size_t start, size_t n)
+{
+    return str_head(str_from(s, start), n);
+}
+
 struct str str_trim(struct str s);      /* without leading and trailing SP, HT, CR, LF */
 struct str str_trim_left(struct str s); /* without leading ones */
 
