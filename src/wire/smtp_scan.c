@@ -68,12 +68,14 @@ static struct masks masks_of(const char *p)
 
 #endif
 
-static struct masks masks_of_rest(const char *p, size_t n)
+/* The block at base; the last one is filled up with zeros, which are nothing special. */
+static const char *block_at(struct str s, size_t base, char last[BLOCK])
 {
-    char block[BLOCK] = {0};
-
-    memcpy(block, p, n);
-    return masks_of(block);
+    if (s.n - base >= BLOCK)
+        return s.p + base;
+    memset(last, 0, BLOCK);
+    memcpy(last, s.p + base, s.n - base);
+    return last;
 }
 
 static size_t lowest(uint64_t mask)
@@ -109,12 +111,12 @@ static size_t finish(struct smtp_scan *scan, size_t n, ptrdiff_t begin)
 
 size_t smtp_scan(struct smtp_scan *scan, struct str s)
 {
+    char last[BLOCK];
     uint64_t cr_before = 0, lf_before = scan->line_start;
     ptrdiff_t begin = -(ptrdiff_t)scan->line;
 
     for (size_t base = 0; base < s.n; base += BLOCK) {
-        size_t rest = s.n - base;
-        struct masks m = rest >= BLOCK ? masks_of(s.p + base) : masks_of_rest(s.p + base, rest);
+        struct masks m = masks_of(block_at(s, base, last));
         uint64_t behind_cr = m.cr << 1 | cr_before;
         uint64_t behind_lf = m.lf << 1 | lf_before;
         uint64_t lone_lf = m.lf & ~behind_cr;
