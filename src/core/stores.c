@@ -13,12 +13,19 @@ enum {
 
 static int open_directory(struct stores *s, const struct config *config, struct err *e)
 {
-    const struct directory_settings settings = {
+    struct directory_settings settings = {
         .sys = s->sys,
         .path = s->control_db,
         .origin = config->origin,
+        .postmaster = config->postmaster,
+        .literals = s->literals,
     };
 
+    for (uint32_t i = 0; i < config->own_addresses.count; i++) {
+        const struct net_block *own = &config->own_addresses.v[i];
+        if (own->bits == 128 && settings.literal_count < STORES_LITERALS)
+            memcpy(s->literals[settings.literal_count++], own->octets, 16);
+    }
     return directory_open(&s->directory, &settings, e);
 }
 

@@ -12,6 +12,7 @@
 enum {
     STORES_WAIT_MS = 5000, /* a server that is just ending may hold the lock for a moment */
     STORES_PATH = 1024,
+    STORES_LITERALS = 64,
 };
 
 struct stores {
@@ -21,6 +22,7 @@ struct stores {
     struct directory *directory;
     struct mailboxes *mailboxes;
     char control_db[STORES_PATH], mail[STORES_PATH]; /* paths */
+    uint8_t literals[STORES_LITERALS][16];           /* own addresses */
 };
 
 /* Makes what is missing below the data directory, which must exist. In a fiber: suspends for the

@@ -101,7 +101,8 @@ struct config_limits {
 
 struct config {
     struct arena arena;
-    struct str hostname, origin, data, runtime, user;
+    struct str hostname, origin, data, runtime, user, postmaster;
+    struct config_blocks own_addresses; /* single addresses */
     enum config_bare_lf bare_lf;
     enum config_sandbox sandbox;
     enum config_sync sync;

@@ -80,6 +80,15 @@ static const struct config_row top_rows[] = {
         .sentence = "The directory of the control socket and of the socket for local programs."},
     {TEXT("user", user, sound_user), .otherwise = "the owner of the data directory",
         .sentence = "The user that a server started by root becomes."},
+    {TEXT("postmaster", postmaster, sound_mailbox),
+        .otherwise = "the first account of each domain",
+        .sentence = "Who gets the mail for postmaster and abuse of domains that have no such "
+                    "account or alias.",
+        .rfc = "RFC 5321 4.5.1, RFC 2142"},
+    {NETWORKS("own-addresses", own_addresses),
+        .sentence = "Addresses of this machine: mail for user@[ADDRESS] is mail for user at the "
+                    "origin.",
+        .rfc = "RFC 5321 4.1.3"},
     {WORD("bare-lf", bare_lf, bare_lf_words), .preset = "refuse",
         .sentence = "What happens to message data with a line feed alone: refused, or made a line "
                     "end; a lone line feed never ends the data.",
