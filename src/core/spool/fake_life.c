@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/check.h"
 #include "base/mem.h"
@@ -99,7 +98,7 @@ struct test_message {
 
 static struct test_message *message_new(uint64_t id)
 {
-    struct test_message *t = calloc(1, sizeof *t + MODEL_CONTENT_MAX);
+    struct test_message *t = mem_zalloc(sizeof *t + MODEL_CONTENT_MAX);
     struct str content = model_content(id, t->octets, MODEL_CONTENT_MAX);
 
     snprintf(t->envelope, sizeof t->envelope, "%llu", (unsigned long long)id);
@@ -146,7 +145,7 @@ static int write_group(struct life *l, struct list *group)
         else
             batch_revert(b, &l->store.index);
         for (uint32_t i = 0; i < b->n; i++)
-            free(b->messages[i]);
+            mem_free(b->messages[i]);
         batch_free(b);
     }
     return rc;
@@ -200,7 +199,7 @@ static int do_messages(struct life *l, unsigned n, bool frames)
 
 static int do_large(struct life *l)
 {
-    struct spool_large *large = calloc(1, sizeof *large);
+    struct spool_large *large = mem_zalloc(sizeof *large);
     uint64_t id = new_id(l, true);
     struct test_message *t = message_new(id);
     struct list group;
@@ -227,9 +226,9 @@ static int do_large(struct life *l)
         list_add(&group, &message_batch(l, t)->link);
         rc = write_group(l, &group);
     } else {
-        free(t);
+        mem_free(t);
     }
-    free(large);
+    mem_free(large);
     if (rc == 0)
         l->model->state[id] = MODEL_ALIVE;
     return rc;

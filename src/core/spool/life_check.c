@@ -1,6 +1,6 @@
 #include <errno.h>
-#include <stdlib.h>
 
+#include "base/mem.h"
 #include "base/unit_test.h"
 
 #include "core/spool/fake_life.h"
@@ -11,7 +11,7 @@ static bool content_whole(struct life *l, struct entry *n)
     const struct disk *d = &l->store.disk;
     char octets[FRAME_HEADER + FRAME_HEAD_MAX], name[32];
     uint64_t at = (uint64_t)n->at * FRAME_ALIGN;
-    char *want = malloc(MODEL_CONTENT_MAX), *got = malloc(FRAME_HEADER + CONTENT_FRAME);
+    char *want = mem_alloc(MODEL_CONTENT_MAX), *got = mem_alloc(FRAME_HEADER + CONTENT_FRAME);
     struct str content = model_content(n->id, want, MODEL_CONTENT_MAX);
     struct content_frames c;
     struct message_head m;
@@ -45,8 +45,8 @@ static bool content_whole(struct life *l, struct entry *n)
             rc = -EBADMSG;
     }
     disk_close(d, h);
-    free(want);
-    free(got);
+    mem_free(want);
+    mem_free(got);
     return rc == 0;
 }
 

@@ -1,9 +1,9 @@
 /* The spool over the system's own calls, in a temporary directory. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/table.h"
 
 #include "run/run_test.h"
@@ -45,7 +45,7 @@ struct message {
 
 static void release(struct spool_message *m)
 {
-    free(m);
+    mem_free(m);
 }
 
 static char octet_of(uint64_t id, size_t i)
@@ -55,7 +55,7 @@ static char octet_of(uint64_t id, size_t i)
 
 static struct spool_message *message(uint64_t id)
 {
-    struct message *m = malloc(sizeof *m);
+    struct message *m = mem_alloc(sizeof *m);
 
     assert_non_null(m);
     for (size_t i = 0; i < OCTETS; i++)
@@ -95,7 +95,7 @@ static void commit_some(void *arg)
 
 static void check_message(struct spool *s, uint64_t id)
 {
-    char *p = malloc(OCTETS);
+    char *p = mem_alloc(OCTETS);
     size_t got;
     struct err e;
 
@@ -104,7 +104,7 @@ static void check_message(struct spool *s, uint64_t id)
     assert_int_equal(got, OCTETS);
     for (size_t i = 0; i < OCTETS; i++)
         assert_int_equal(p[i], octet_of(id, i));
-    free(p);
+    mem_free(p);
 }
 
 FIBER_TEST(test_real)
@@ -138,13 +138,25 @@ FIBER_TEST(test_real)
     spool_close(&s);
 }
 
+static int remove_name(void *arg, const char *name)
+{
+    char path[300];
+
+    snprintf(path, sizeof path, "%s/%s", (const char *)arg, name);
+    return unlink(path) < 0 && rmdir(path) < 0 ? -1 : 0;
+}
+
 static int remove_directory(void **state)
 {
-    char command[80];
+    static const char *const inside[] = {"/large", "/quarantine", ""};
+    char path[sizeof directory + 16];
 
     (void)state;
-    snprintf(command, sizeof command, "rm -rf %s", directory);
-    return system(command);
+    for (size_t i = 0; i < sizeof inside / sizeof *inside; i++) {
+        snprintf(path, sizeof path, "%s%s", directory, inside[i]);
+        sys_real.list(&sys_real, path, remove_name, path);
+    }
+    return rmdir(directory);
 }
 
 int main(void)

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "base/buf.h"
 #include "base/crc32c.h"
@@ -86,7 +85,7 @@ struct message {
 static void release(struct spool_message *m)
 {
     heard.released++;
-    free(m);
+    mem_free(m);
 }
 
 static char octet_of(uint64_t id, size_t i)
@@ -96,9 +95,10 @@ static char octet_of(uint64_t id, size_t i)
 
 static struct spool_message *message(uint64_t id, size_t n)
 {
-    struct message *m = calloc(1, sizeof *m + n);
+    struct message *m = mem_zalloc(sizeof *m + n);
 
-    assert_non_null(m);
+    if (!m)
+        return NULL;
     for (size_t i = 0; i < n; i++)
         m->octets[i] = octet_of(id, i);
     m->pieces[0] = str_of(m->octets, n / 2);
@@ -120,6 +120,8 @@ static int commit(struct spool *s, uint64_t id, size_t n, struct err *e)
 {
     struct spool_message *m = message(id, n);
 
+    if (!m)
+        return err_memory(e, "test");
     return spool_commit(s, &m, 1, NULL, 0, SPOOL_MAIL, e);
 }
 
@@ -157,7 +159,7 @@ static void check_message(struct spool *s, uint64_t id, size_t n)
 {
     struct spool_found f;
     struct err e;
-    char *p = malloc(n + 100);
+    char *p = mem_alloc(n + 100);
     size_t got;
 
     assert_true(spool_find(s, id, &f));
@@ -176,7 +178,7 @@ static void check_message(struct spool *s, uint64_t id, size_t n)
         assert_int_equal(p[i], octet_of(id, n / 3 + i));
     assert_int_equal(spool_read(s, id, SPOOL_CONTENT, n, p, 10, &got, &e), 0);
     assert_int_equal(got, 0);
-    free(p);
+    mem_free(p);
 }
 
 /* ---- the tests */
@@ -319,7 +321,7 @@ FIBER_TEST(test_large)
     struct spool *s = open_on(f);
     struct spool_large *l = NULL, *gone = NULL;
     struct spool_message *m = message(1, 0);
-    char *piece = malloc(40000);
+    char *piece = mem_alloc(40000);
     size_t n = 0;
     struct err e;
 
@@ -345,7 +347,7 @@ FIBER_TEST(test_large)
     spool_close(&s);
     assert_non_null(fake_file(f, "/spool/large/00000001", &n));
     assert_int_equal(n, 0);
-    free(piece);
+    mem_free(piece);
     fake_free(f);
 }
 
@@ -451,7 +453,7 @@ FIBER_TEST(test_damaged)
 {
     struct fake_disk *f = fake_new();
     struct spool *s = open_on(f);
-    char *p, *heap = malloc(20000);
+    char *p, *heap = mem_alloc(20000);
     size_t n, got;
     struct err e;
 
@@ -469,7 +471,7 @@ FIBER_TEST(test_damaged)
     assert_int_equal(n, 1);
     assert_int_equal(heard.damaged, 1);
     spool_close(&s);
-    free(heap);
+    mem_free(heap);
     fake_free(f);
 }
 
@@ -494,13 +496,14 @@ static uint64_t live_without(struct fake_disk *f, uint64_t n, bool *confirmed)
             confirmed[id] = commit(s, id, 10000, &e) == 0;
         spool_change(s, &c, 1, &e);
         spool_load(s, 1, SPOOL_CONTENT, &b, &e);
-        if (spool_large_begin(s, &l, &e) == 0 && spool_large_write(l, STR("ab"), &e) == 0 &&
+        m = message(5, 0);
+        if (m && spool_large_begin(s, &l, &e) == 0 && spool_large_write(l, STR("ab"), &e) == 0 &&
             spool_large_finish(l, &e) == 0) {
-            m = message(5, 0);
             m->pieces = 0;
             m->large = l;
             confirmed[5] = spool_commit(s, &m, 1, NULL, 0, SPOOL_MAIL, &e) == 0;
         } else {
+            mem_free(m);
             spool_large_abort(&l);
         }
         spool_close(&s);
