@@ -275,7 +275,7 @@ static struct heard hear(int fd)
     h.closed = got == 0;
     rest = str_of(text, got > 0 ? (size_t)got : 0);
     while (!str_empty(rest)) {
-        uint64_t code;
+        uint64_t code = 0;
         str_cut(&rest, '\n', &line);
         assert_true(line.n > 4 && str_to_u64(str_head(line, 3), 599, &code));
         h.replies += line.p[3] == ' ';
