@@ -90,6 +90,21 @@ static int open_address(
     return 0;
 }
 
+/* [::] takes IPv4 too, unless the configuration has an IPv4 address with the same port. */
+static bool leaves_ipv4(const struct config *config, const struct net_address *a)
+{
+    struct net_address other;
+
+    if (a->any.sa_family != AF_INET6)
+        return false;
+    for (uint32_t i = 0; i < config->listens; i++)
+        for (uint32_t k = 0; k < config->listen[i].address.count; k++)
+            if (net_parse(config->listen[i].address.v[k], &other, NULL) == 0 &&
+                other.any.sa_family == AF_INET && net_port(&other) == net_port(a))
+                return true;
+    return false;
+}
+
 /* Calls fn for each address that the configuration wants, with its indices. */
 typedef int address_fn(void *arg, const struct net_address *a, enum role_class class,
     const struct role_listener *where, struct err *e);
@@ -103,8 +118,10 @@ static int each_address(const struct config *config, address_fn *fn, void *arg, 
         const struct config_listen *listen = &config->listen[i];
         for (uint32_t k = 0; k < listen->address.count; k++) {
             struct role_listener at = {-1, (uint16_t)i, (uint16_t)k};
-            if (net_parse(listen->address.v[k], &a, e) < 0 ||
-                fn(arg, &a, class_of(listen->protocol), &at, e) < 0)
+            if (net_parse(listen->address.v[k], &a, e) < 0)
+                return -1;
+            a.v6_only = leaves_ipv4(config, &a);
+            if (fn(arg, &a, class_of(listen->protocol), &at, e) < 0)
                 return -1;
         }
     }
