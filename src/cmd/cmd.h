@@ -96,6 +96,7 @@ int cmd_alias_add(struct cmd *c);
 int cmd_alias_list(struct cmd *c);
 int cmd_alias_remove(struct cmd *c);
 int cmd_alias_import(struct cmd *c);
+int cmd_queue_list(struct cmd *c);
 int cmd_mail_list(struct cmd *c);
 int cmd_mail_show(struct cmd *c);
 int cmd_send(int argc, char **argv); /* sendmail(8): its options are not ours */

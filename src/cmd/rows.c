@@ -54,10 +54,15 @@ const struct cmd_row cmd_rows[] = {
         cmd_alias_remove, 1, CMD_ARGUMENTS_MAX, {{0}}},
     {"alias import", "FILE", "read a file like /etc/aliases", cmd_alias_import, 1, 1, {
         {"domain", "DOMAIN", "the domain of names without one (default: origin)"}}},
+    {"queue list", "[ID...]", "list what is still to be delivered, oldest first",
+        cmd_queue_list, 0, CMD_ARGUMENTS_MAX, {
+        {"to", "ADDRESS", "only with this recipient"},
+        {"from", "ADDRESS", "only from this sender"},
+        {"status", "STATE", "only queued, active, deferred or held"}}},
     {"mail list", "ADDRESS [MAILBOX]", "list the mail in a mailbox, oldest first",
         cmd_mail_list, 1, 2, {
         {"all", NULL, "all mailboxes"}}},
-    {"mail show", "ADDRESS [MAILBOX] [UID]", "show one mail (default: the newest in INBOX)",
+    {"mail show", "ADDRESS [MAILBOX] [UID]", "show one mail (default: the newest, in INBOX)",
         cmd_mail_show, 1, 3, {
         {"raw", NULL, "its octets as stored"}}},
 };

@@ -92,6 +92,19 @@ static bool wants_utf8(const struct send *s)
     return wants;
 }
 
+/* Plain addresses are taken as they are; others are written as in a header field. */
+static int take_arguments(struct send *s, struct sendmail_message *m, struct err *e)
+{
+    for (unsigned i = 0; i < s->args.rcpts; i++) {
+        struct str text = str_c(s->args.rcpt[i]);
+        if (!safe(text.p) || !strpbrk(text.p, "<>,\"( "))
+            s->rcpt[s->rcpts++] = qualify(s, text);
+        else if (sendmail_recipients(m, text, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
 /* The message of standard input, and the recipients of the command line and (-t) the header. */
 static int prepare(struct send *s, struct err *e)
 {
@@ -117,11 +130,11 @@ static int prepare(struct send *s, struct err *e)
     buf_done(&text);
     if (status < 0)
         return -1;
-    s->rcpt = arena_array(&s->arena, (size_t)s->args.rcpts + m.rcpts + 1, sizeof *s->rcpt);
+    s->rcpt = arena_array(&s->arena, (size_t)s->args.rcpts + SENDMAIL_RCPTS_MAX, sizeof *s->rcpt);
     if (!s->rcpt)
         return err_memory(e, "send");
-    for (unsigned i = 0; i < s->args.rcpts; i++)
-        s->rcpt[s->rcpts++] = qualify(s, str_c(s->args.rcpt[i]));
+    if (take_arguments(s, &m, e) < 0)
+        return -1;
     for (uint32_t i = 0; i < m.rcpts; i++)
         s->rcpt[s->rcpts++] = qualify(s, m.rcpt[i]);
     for (uint32_t i = 0; i < s->rcpts; i++)
@@ -230,6 +243,32 @@ static int smtp_on_stdio(const struct send *s)
     return pipe_session(&to, &e) < 0 ? fail(EX_TEMPFAIL, &e) : EX_OK;
 }
 
+static const char help[] =
+    "usage: veredus send [options] [--] [ADDRESS...]\n"
+    "submit a message from standard input as sendmail(8) does; also by the names sendmail, mailq\n"
+    "\n"
+    "options:\n"
+    "  -t                         take the recipients from To, Cc and Bcc\n"
+    "  -i, -oi                    a dot alone on a line does not end the message\n"
+    "  -f ADDRESS, -r ADDRESS     the reverse-path; <> for none\n"
+    "  -F NAME                    the full name for a missing From field\n"
+    "  -N never|success,failure,delay  when to notify the sender (RFC 3461)\n"
+    "  -R full|hdrs, -V ID        what a notification returns, and its ENVID\n"
+    "  --smtputf8                 ask for SMTPUTF8 (done by itself where an address needs it)\n"
+    "  -bm, -bs, -bp              submit (default), speak SMTP on standard input, list the queue\n"
+    "  -c FILE, -C FILE           the configuration (else $VEREDUS_CONFIG, else\n"
+    "                             /etc/veredus/veredus.conf)\n"
+    "Other options of sendmail(8) are taken and ignored. Names without a domain get `origin`.\n"
+    "\n"
+    "exit status: 0 accepted, 64 usage, 65 message refused, 67 no such recipient, 69 unavailable,\n"
+    "75 try again later, 78 configuration\n";
+
+/* The same list as `veredus queue list`. */
+static int print_queue(struct cmd *c)
+{
+    return cmd_queue_list(c) == EXIT_DONE ? EX_OK : EX_UNAVAILABLE;
+}
+
 static int run_send(struct send *s)
 {
     const char *env = getenv("VEREDUS_CONFIG");
@@ -237,6 +276,8 @@ static int run_send(struct send *s)
 
     if (!c.config_path)
         c.config_path = env && *env ? env : "/etc/veredus/veredus.conf";
+    if (s->args.mode == SENDMAIL_QUEUE)
+        return print_queue(&c);
     s->config = cmd_config(&c);
     if (!s->config)
         return EX_CONFIG;
@@ -246,7 +287,7 @@ static int run_send(struct send *s)
     case SENDMAIL_SMTP:
         return smtp_on_stdio(s);
     case SENDMAIL_QUEUE:
-        return EX_UNAVAILABLE;
+    case SENDMAIL_HELP:
     case SENDMAIL_NOTHING:
         return EX_OK;
     }
@@ -266,8 +307,12 @@ int cmd_send(int argc, char **argv)
     buf_init(&s.content, (size_t)INPUT_MAX * 2);
     if (sendmail_parse(&s.args, rcpt, argc, argv, &e) < 0)
         status = fail(EX_USAGE, &e);
+    else if (s.args.mode == SENDMAIL_HELP)
+        status = fputs(help, stdout) < 0 ? EX_IOERR : EX_OK;
     else
         status = run_send(&s);
+    if (status == EX_OK && (fflush(stdout) != 0 || ferror(stdout)))
+        status = EX_IOERR;
     config_free(s.config);
     buf_done(&s.content);
     arena_done(&s.arena);

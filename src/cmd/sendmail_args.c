@@ -110,6 +110,8 @@ int sendmail_parse(struct sendmail_args *a, const char **rcpt, int argc, char **
             options = false;
         else if (options && strcmp(argv[i], "--smtputf8") == 0)
             a->smtputf8 = true;
+        else if (options && strcmp(argv[i], "--help") == 0)
+            a->mode = SENDMAIL_HELP;
         else if (options && argv[i][0] == '-' && argv[i][1]) {
             if (take_word(a, argc, argv, &i, e) < 0)
                 return -1;

@@ -2,8 +2,7 @@
  *
  * Options may be clustered (-oi, -ti) and may carry their value attached or apart. Those that only
  * make sense to Sendmail itself are taken and ignored; an unknown one is an error. Nothing that
- * comes after
- * "--", and no address, is ever an option or a command.
+ * comes after "--", and no address, is ever an option or a command.
  */
 #pragma once
 
@@ -11,10 +10,11 @@
 #include "base/str.h"
 
 enum sendmail_mode {
-    SENDMAIL_SUBMIT, /* -bm: a message from standard input */
-    SENDMAIL_SMTP,   /* -bs: SMTP on standard input and output */
-    SENDMAIL_QUEUE,  /* -bp, mailq */
-    SENDMAIL_NOTHING /* -bi (newaliases), -q: nothing to do here */
+    SENDMAIL_SUBMIT,  /* -bm: a message from standard input */
+    SENDMAIL_SMTP,    /* -bs: SMTP on standard input and output */
+    SENDMAIL_QUEUE,   /* -bp, mailq */
+    SENDMAIL_NOTHING, /* -bi (newaliases), -q: nothing to do here */
+    SENDMAIL_HELP,    /* --help */
 };
 
 struct sendmail_args {

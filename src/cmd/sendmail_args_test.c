@@ -55,6 +55,7 @@ static void test_modes(void **state)
     const char *const queue[] = {"sendmail", "-bp", NULL};
     const char *const smtp[] = {"sendmail", "-bs", NULL};
     const char *const run[] = {"sendmail", "-q15m", NULL};
+    const char *const help[] = {"send", "--help", NULL};
     const char *const daemon[] = {"sendmail", "-bd", NULL};
     const char *const wrong[] = {"sendmail", "-Z", NULL};
     const char *const missing[] = {"sendmail", "-f", NULL};
@@ -68,6 +69,8 @@ static void test_modes(void **state)
     assert_int_equal(a.mode, SENDMAIL_SMTP);
     assert_int_equal(parse(&a, rcpt, run), 0);
     assert_int_equal(a.mode, SENDMAIL_NOTHING);
+    assert_int_equal(parse(&a, rcpt, help), 0);
+    assert_int_equal(a.mode, SENDMAIL_HELP);
     assert_int_equal(parse(&a, rcpt, daemon), -1);
     assert_int_equal(parse(&a, rcpt, wrong), -1);
     assert_int_equal(parse(&a, rcpt, missing), -1);

@@ -59,7 +59,7 @@ static int take_address(struct sendmail_message *m, const struct address *a, str
     return status;
 }
 
-static int take_addresses(struct sendmail_message *m, struct str value, struct err *e)
+int sendmail_recipients(struct sendmail_message *m, struct str value, struct err *e)
 {
     struct address_list list = address_list(value);
     struct address a;
@@ -89,7 +89,7 @@ static ptrdiff_t copy_header(
         seen->from |= f.id == HEADER_FROM;
         seen->date |= f.id == HEADER_DATE;
         seen->message_id |= f.id == HEADER_MESSAGE_ID;
-        if (rcpt && m->from_headers && take_addresses(m, f.value, e) < 0)
+        if (rcpt && m->from_headers && sendmail_recipients(m, f.value, e) < 0)
             return -1;
         if (f.id != HEADER_BCC && copy_lines(m, str_sub(text, f.offset, f.length)) < 0)
             return err_memory(e, "send");
@@ -128,7 +128,7 @@ int sendmail_prepare(struct sendmail_message *m, struct str text, struct err *e)
 
     if (str_starts(text, STR("From ")))
         str_cut(&text, '\n', &line);
-    m->rcpt = arena_array(m->arena, m->from_headers ? SENDMAIL_RCPTS_MAX : 1, sizeof *m->rcpt);
+    m->rcpt = arena_array(m->arena, SENDMAIL_RCPTS_MAX, sizeof *m->rcpt);
     if (!m->rcpt)
         return err_memory(e, "send");
     if (has_header(text) && (body = copy_header(m, text, &seen, e)) < 0)

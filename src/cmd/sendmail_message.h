@@ -19,7 +19,7 @@ struct sendmail_message {
 
     struct arena *arena; /* results */
     struct buf *content; /* the result, CRLF line ends */
-    struct str *rcpt;    /* with from_headers: what was found */
+    struct str *rcpt;    /* what was found with from_headers, and by sendmail_recipients() */
     uint32_t rcpts;
 };
 
@@ -28,3 +28,7 @@ enum {
 };
 
 int sendmail_prepare(struct sendmail_message *m, struct str text, struct err *e);
+
+/* Afterwards: the recipients of an argument that is written as in a header field, "A <a@b>, c@d".
+ */
+int sendmail_recipients(struct sendmail_message *m, struct str list, struct err *e);

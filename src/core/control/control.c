@@ -41,6 +41,7 @@ static const struct op ops[] = {
     {"mail.list", op_mail_list, false},
     {"mail.raw", op_mail_raw, false},
     {"queue.idle", op_queue_idle, true},
+    {"queue.list", op_queue_list, true},
     {"reload", op_reload, true},
     {"status", op_status, true},
     {"stop", op_stop, true},

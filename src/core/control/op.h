@@ -36,4 +36,5 @@ op_fn op_account_add, op_account_list, op_account_show, op_account_passwd, op_ac
     op_account_enable, op_account_remove;
 op_fn op_alias_add, op_alias_list, op_alias_remove, op_alias_import;
 op_fn op_mail_list, op_mail_find, op_mail_raw;
-op_fn op_status, op_reload, op_stop, op_queue_idle;
+op_fn op_status, op_reload, op_stop;
+op_fn op_queue_idle, op_queue_list;

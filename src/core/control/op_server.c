@@ -125,10 +125,3 @@ int op_stop(struct control *c, const json_t *request, struct op_result *result, 
     (void)result;
     return role_ask_stop(c->core->role, e);
 }
-
-int op_queue_idle(struct control *c, const json_t *request, struct op_result *result, struct err *e)
-{
-    (void)request;
-    (void)result;
-    return queue_wait_idle(c->core->queue, e);
-}

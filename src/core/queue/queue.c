@@ -13,9 +13,13 @@ enum {
 /* A message with work left. What it is lies in the spool. */
 struct queued {
     struct list link; /* in waiting, held, or a step's deferred; in none while it is worked on */
+    struct list all;  /* in the order of arrival */
     uint64_t id;
-    uint64_t due; /* of run_now(), where deferred */
+    uint64_t number; /* rises along `all` */
+    uint64_t due;    /* of run_now(), where deferred */
     uint8_t attempts;
+    uint8_t state;  /* enum queue_state */
+    bool elsewhere; /* what is left is not for mailboxes here */
 };
 
 struct queue {
@@ -27,6 +31,9 @@ struct queue {
     struct cond work, idle;
     struct timer *timer;
 
+    struct list all;
+    uint64_t last_number;
+    struct list *next; /* where the last list of queue_list() ended: a link of `all`, or `all` */
     struct list waiting, held;
     struct list deferred[RETRY_STEPS_MAX]; /* each in the order of their times */
     uint32_t active;                       /* messages in the workers' hands */
@@ -53,6 +60,8 @@ int queue_open(struct queue **out, const struct config *config, struct mailboxes
     scope_init(&q->workers);
     cond_init(&q->work);
     cond_init(&q->idle);
+    list_init(&q->all);
+    q->next = &q->all;
     list_init(&q->waiting);
     list_init(&q->held);
     for (unsigned i = 0; i < RETRY_STEPS_MAX; i++)
@@ -61,12 +70,12 @@ int queue_open(struct queue **out, const struct config *config, struct mailboxes
     return 0;
 }
 
-static void drop_all(struct list *list)
+static void drop(struct queue *q, struct queued *m)
 {
-    struct list *link;
-
-    while ((link = list_take(list)))
-        mem_free(LIST_ENTRY(link, struct queued, link));
+    if (q->next == &m->all)
+        q->next = m->all.next;
+    list_remove(&m->all);
+    mem_free(m);
 }
 
 void queue_close(struct queue **out)
@@ -79,21 +88,26 @@ void queue_close(struct queue **out)
     cond_wake_all(&q->work);
     scope_join(&q->workers);
     timer_close(&q->timer);
-    drop_all(&q->waiting);
-    drop_all(&q->held);
-    for (unsigned i = 0; i < RETRY_STEPS_MAX; i++)
-        drop_all(&q->deferred[i]);
+    while (!list_empty(&q->all))
+        drop(q, LIST_FIRST(&q->all, struct queued, all));
     mem_free(q);
     *out = NULL;
 }
 
+static void put_held(struct queue *q, struct queued *m)
+{
+    m->state = QUEUE_HELD;
+    list_add(&q->held, &m->link);
+    q->stats.held++;
+}
+
 static void put_waiting(struct queue *q, struct queued *m)
 {
-    if (q->config->queue.hold) {
-        list_add(&q->held, &m->link);
-        q->stats.held++;
+    if (q->config->queue.hold || m->elsewhere) {
+        put_held(q, m);
         return;
     }
+    m->state = QUEUE_QUEUED;
     list_add(&q->waiting, &m->link);
     q->stats.waiting++;
     cond_wake_one(&q->work);
@@ -106,23 +120,33 @@ int queue_add(struct queue *q, const struct spool_found *found)
     if (!m)
         return -1;
     m->id = found->id;
+    m->number = ++q->last_number;
+    list_add(&q->all, &m->all);
     q->stats.messages++;
     put_waiting(q, m);
     return 0;
 }
 
+static void tell_idle(struct queue *q)
+{
+    if (q->active == 0 && list_empty(&q->waiting))
+        cond_wake_all(&q->idle);
+}
+
+/* What waits is held from now on, or what was held begins; what is being delivered goes on. */
 void queue_reconfigure(struct queue *q, const struct config *config)
 {
-    struct list held;
+    struct list again;
     struct list *link;
 
     q->config = config;
-    list_init(&held);
-    while ((link = list_take(&q->held)))
-        list_add(&held, link);
-    q->stats.held = 0;
-    while ((link = list_take(&held)))
+    list_init(&again);
+    while ((link = list_take(&q->held)) || (link = list_take(&q->waiting)))
+        list_add(&again, link);
+    q->stats.held = q->stats.waiting = 0;
+    while ((link = list_take(&again)))
         put_waiting(q, LIST_ENTRY(link, struct queued, link));
+    tell_idle(q);
 }
 
 /* ---- what comes back later */
@@ -163,6 +187,7 @@ static void defer(struct queue *q, struct queued *m)
     m->due = run_now() + retry->v[step];
     if (m->attempts < UINT8_MAX)
         m->attempts++;
+    m->state = QUEUE_DEFERRED;
     list_add(&q->deferred[step], &m->link);
     q->stats.deferred++;
     set_timer(q);
@@ -177,13 +202,12 @@ static void finish(struct queue *q, struct queued *m, enum local_result result)
         return;
     }
     if (result == LOCAL_KEPT) {
-        /* Somebody else's part: nothing here will deliver it. */
-        list_add(&q->held, &m->link);
-        q->stats.held++;
+        m->elsewhere = true;
+        put_held(q, m);
         return;
     }
     q->stats.messages--;
-    mem_free(m);
+    drop(q, m);
 }
 
 static uint32_t take(struct queue *q, struct local_batch *batch)
@@ -194,6 +218,7 @@ static uint32_t take(struct queue *q, struct local_batch *batch)
            (m = LIST_FIRST(&q->waiting, struct queued, link)) != NULL) {
         list_remove(&m->link);
         q->stats.waiting--;
+        m->state = QUEUE_ACTIVE;
         batch->v[batch->count++] = (struct local_message){.id = m->id, .owner = m};
     }
     return batch->count;
@@ -209,8 +234,7 @@ static void work(struct queue *q, struct local_batch *batch)
     q->stats.failures += batch->failures;
     for (uint32_t i = 0; i < batch->count; i++)
         finish(q, batch->v[i].owner, batch->v[i].result);
-    if (q->active == 0 && list_empty(&q->waiting))
-        cond_wake_all(&q->idle);
+    tell_idle(q);
 }
 
 static void worker_fiber(void *arg)
@@ -257,4 +281,41 @@ int queue_wait_idle(struct queue *q, struct err *e)
 void queue_stats(const struct queue *q, struct queue_stats *stats)
 {
     *stats = q->stats;
+}
+
+/* ---- lists */
+
+/* The first message behind that number: most often where the last list ended. */
+static struct list *behind(struct queue *q, uint64_t number)
+{
+    struct list *at = q->next;
+
+    if (at != &q->all && at->prev != &q->all &&
+        LIST_ENTRY(at->prev, struct queued, all)->number <= number &&
+        LIST_ENTRY(at, struct queued, all)->number > number)
+        return at;
+    for (at = q->all.next; at != &q->all; at = at->next)
+        if (LIST_ENTRY(at, struct queued, all)->number > number)
+            break;
+    return at;
+}
+
+uint32_t queue_list(struct queue *q, uint64_t *after, struct queue_row *row, uint32_t limit)
+{
+    struct list *at = behind(q, *after);
+    uint32_t n = 0;
+
+    for (; at != &q->all && n < limit; at = at->next) {
+        const struct queued *m = LIST_ENTRY(at, struct queued, all);
+        row[n++] = (struct queue_row){
+            .id = m->id,
+            .number = m->number,
+            .state = (enum queue_state)m->state,
+            .elsewhere = m->elsewhere,
+            .due_ms = m->due > run_now() ? m->due - run_now() : 0,
+        };
+    }
+    q->next = at;
+    *after = at != &q->all ? row[n - 1].number : 0;
+    return n;
 }

@@ -27,6 +27,20 @@ struct queue_stats {
     uint64_t delivered, duplicates, failures;   /* recipients since start */
 };
 
+enum queue_state {
+    QUEUE_QUEUED,
+    QUEUE_ACTIVE, /* being delivered at this moment */
+    QUEUE_DEFERRED,
+    QUEUE_HELD,
+};
+
+struct queue_row {
+    uint64_t id, number;
+    enum queue_state state;
+    bool elsewhere;  /* what is left is not for mailboxes here */
+    uint64_t due_ms; /* QUEUE_DEFERRED: from now */
+};
+
 /* config may be exchanged by queue_reconfigure(). */
 int queue_open(struct queue **q, const struct config *config, struct mailboxes *mailboxes,
     const struct event *event, struct err *e);
@@ -44,3 +58,8 @@ int queue_add(struct queue *q, const struct spool_found *found);
 int queue_wait_idle(struct queue *q, struct err *e);
 
 void queue_stats(const struct queue *q, struct queue_stats *stats);
+
+/* Up to `limit` messages in the order of arrival, behind the one numbered *after (0: from the
+ * first). *after is moved on; 0 when there are no more. Never suspends; a page behind the one
+ * before costs what it holds. */
+uint32_t queue_list(struct queue *q, uint64_t *after, struct queue_row *row, uint32_t limit);
