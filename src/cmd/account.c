@@ -26,7 +26,7 @@ static int with_password(struct cmd *c, struct client *client, void *arg)
         status = cmd_fail_err(&e);
     } else {
         struct str p = buf_str(&password);
-        json_object_set_new(request, "password", json_stringn(p.p, p.n));
+        json_object_set_new(request, "password", json_stringn_nocheck(p.p, p.n));
         result = client_ask(client, request, &e);
         if (!result)
             status = cmd_fail_err(&e);
@@ -38,7 +38,8 @@ static int with_password(struct cmd *c, struct client *client, void *arg)
             printf("password: %.*s\n", STR_ARG(p));
         json_decref(result);
     }
-    explicit_bzero(password.p, password.cap);
+    if (password.p)
+        explicit_bzero(password.p, password.cap);
     buf_done(&password);
     return status;
 }

@@ -99,7 +99,7 @@ static long import_pass(
         json_t *request = request_new("alias.import"), *result;
         request_str(request, "domain", cmd_value(c, "domain"));
         request_str(request, "file", c->args[0]);
-        json_object_set_new(request, "text", json_stringn(piece.p, piece.n));
+        json_object_set_new(request, "text", json_stringn_nocheck(piece.p, piece.n));
         json_object_set_new(request, "line", json_integer(line));
         json_object_set_new(request, "check", json_boolean(check));
         result = client_ask(client, request, e);

@@ -7,6 +7,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "base/utf8.h"
 
 #include "io/net.h"
 
@@ -156,6 +157,28 @@ int client_run(struct cmd *c, enum client_need need, client_fn *fn, void *arg)
     return client.status;
 }
 
+static bool is_utf8(const json_t *v)
+{
+    return !json_is_string(v) || utf8_valid(str_of(json_string_value(v), json_string_length(v)));
+}
+
+/* Why a request cannot be written as JSON. */
+static int not_json(const json_t *request, struct err *e)
+{
+    const char *member;
+    json_t *v, *one;
+    size_t i;
+
+    json_object_foreach((json_t *)(uintptr_t)request, member, v)
+    {
+        bool bad = !is_utf8(v);
+        json_array_foreach(v, i, one) bad |= !is_utf8(one);
+        if (bad)
+            return err_set(e, ERR_PERMANENT, "cmd", "%s: not UTF-8", member);
+    }
+    return err_memory(e, "cmd");
+}
+
 /* The reply's octets after the outcome; -1 with e where the outcome is not CONTROL_DONE. */
 static int exchange(struct client *client, json_t *request, struct buf *reply, struct err *e)
 {
@@ -164,13 +187,15 @@ static int exchange(struct client *client, json_t *request, struct buf *reply, s
     struct str result;
     int status = 0;
 
-    json_decref(request);
     if (!text)
-        status = err_memory(e, "cmd");
+        status = not_json(request, e);
+    else if (strlen(text) > CONTROL_REQUEST_MAX)
+        status = err_set(e, ERR_PERMANENT, "cmd", "more arguments than fit into one request");
     else if (!client->channel)
         status = offline_control(client->offline, str_c(text), reply, e);
     else
         status = channel_ask(client->channel, CONTROL_REQUEST, str_c(text), reply, e);
+    json_decref(request);
     mem_free(text);
     fiber_deadline_restore(before);
     if (status < 0)

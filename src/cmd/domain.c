@@ -1,5 +1,7 @@
 #include "base/buf.h"
 
+#include "mail/address.h"
+
 #include "ipc/config.h"
 
 #include "cmd/print.h"
@@ -28,7 +30,7 @@ static int add_recipients(json_t *request, const char *path, struct err *e)
         str_cut(&rest, '\n', &line);
         line = str_trim(line);
         if (line.n && line.p[0] != '#')
-            json_array_append_new(list, json_stringn(line.p, line.n));
+            json_array_append_new(list, json_stringn_nocheck(line.p, line.n));
     }
     buf_done(&text);
     json_object_set_new(request, "recipients", list);
@@ -149,10 +151,22 @@ int cmd_domain_remove(struct cmd *c)
 int cmd_domain_dns(struct cmd *c)
 {
     struct config *config = cmd_config(c);
+    enum domain_kind kind;
+    struct buf domain;
+    struct err e;
+    int status = EXIT_DONE;
 
     if (!config)
         return EXIT_FAILED;
-    records_print(str_c(c->args[0]), config->hostname, c->json);
+    buf_init(&domain, ADDRESS_KEY_MAX);
+    if (domain_parse(str_c(c->args[0]), &kind, &e) < 0 ||
+        domain_canonical(str_c(c->args[0]), &domain, &e) < 0)
+        status = cmd_fail("\"%s\": %s", c->args[0], e.text);
+    else if (kind != DOMAIN_NAME)
+        status = cmd_fail("\"%s\": an address is not a name", c->args[0]);
+    else
+        records_print(buf_str(&domain), config->hostname, c->json);
+    buf_done(&domain);
     config_free(config);
-    return EXIT_DONE;
+    return status;
 }

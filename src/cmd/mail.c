@@ -13,12 +13,12 @@ enum {
     SUBJECT_MAX = 16 * 1024,
 };
 
-static json_t *mail_request(const char *op, const struct cmd *c)
+static json_t *mail_request(const char *op, const struct cmd *c, const char *mailbox)
 {
     json_t *request = request_new(op);
 
     request_str(request, "address", c->args[0]);
-    request_str(request, "mailbox", c->count > 1 ? c->args[1] : NULL);
+    request_str(request, "mailbox", mailbox);
     return request;
 }
 
@@ -49,7 +49,7 @@ static int list(struct cmd *c, struct client *client, void *arg)
         {"SIZE", "size"},
         {"FLAGS", "flags"},
     };
-    json_t *request = mail_request("mail.list", c), *rows, *row;
+    json_t *request = mail_request("mail.list", c, c->count > 1 ? c->args[1] : NULL), *rows, *row;
     size_t i;
     struct err e;
 
@@ -103,20 +103,30 @@ static int print_mail(const struct cmd *c, json_t *row, struct str raw)
     return c->json ? show_json(row, raw) : show_text(raw);
 }
 
+/* [MAILBOX] [UID]: a number alone is a UID in INBOX; 0 where none was given. */
+static bool which(const struct cmd *c, const char **mailbox, uint64_t *uid)
+{
+    *mailbox = c->count > 1 ? c->args[1] : NULL;
+    *uid = 0;
+    if (c->count == 2 && str_to_u64(str_c(c->args[1]), UINT32_MAX, uid) && *uid)
+        *mailbox = NULL;
+    if (c->count < 3)
+        return true;
+    return str_to_u64(str_c(c->args[2]), UINT32_MAX, uid) && *uid;
+}
+
 static int show(struct cmd *c, struct client *client, void *arg)
 {
-    json_t *request = mail_request("mail.find", c), *row;
-    uint64_t uid = 0;
+    json_t *request, *row;
+    const char *mailbox;
     struct buf raw;
+    uint64_t uid;
     struct err e;
     int status;
 
     (void)arg;
-    if (c->count > 2 && !str_to_u64(str_c(c->args[2]), UINT32_MAX, &uid)) {
-        json_decref(request);
-        cmd_fail("%s: not a UID", c->args[2]);
-        return EXIT_USAGE;
-    }
+    which(c, &mailbox, &uid);
+    request = mail_request("mail.find", c, mailbox);
     if (uid)
         json_object_set_new(request, "uid", json_integer((json_int_t)uid));
     row = client_ask(client, request, &e);
@@ -135,5 +145,12 @@ static int show(struct cmd *c, struct client *client, void *arg)
 
 int cmd_mail_show(struct cmd *c)
 {
+    const char *mailbox;
+    uint64_t uid;
+
+    if (!which(c, &mailbox, &uid)) {
+        cmd_fail("%s: not a UID", c->args[2]);
+        return EXIT_USAGE;
+    }
     return client_run(c, CLIENT_ANY, show, NULL);
 }

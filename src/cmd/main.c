@@ -1,7 +1,9 @@
+#include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
@@ -19,14 +21,33 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* Descriptors 0 to 2 are what everybody takes them for: where one is closed, the next socket or
+ * database would get its number, and what is printed would go there. Using them stays an error. */
+static int open_standard(void)
+{
+    static const int wrong_way[] = {O_WRONLY, O_RDONLY, O_RDONLY};
+
+    for (int fd = 0; fd < 3; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", wrong_way[fd]) != fd)
+            return -1;
+    return 0;
+}
+
 /* The names under which sendmail(8) is known; `veredus send` is the same. */
 static bool is_sendmail(int *argc, char ***argv)
 {
+    static char send[] = "send";
     const char *name = base_name((*argv)[0]);
+    char **v = *argv;
 
     if (strcmp(name, "sendmail") == 0 || strcmp(name, "mailq") == 0)
         return true;
-    if (*argc > 1 && strcmp((*argv)[1], "send") == 0) {
+    if (*argc > 3 && strcmp(v[1], "-c") == 0 && strcmp(v[3], "send") == 0) {
+        v[3] = v[2]; /* -c FILE send: its own option, behind its name */
+        v[2] = v[1];
+        v[1] = send;
+    }
+    if (*argc > 1 && strcmp(v[1], "send") == 0) {
         (*argc)--;
         (*argv)++;
         return true;
@@ -54,7 +75,7 @@ static int run_command(int argc, char **argv)
         break;
     }
     mem_free(args);
-    if (fflush(stdout) != 0 && status == EXIT_DONE)
+    if ((fflush(stdout) != 0 || ferror(stdout)) && status == EXIT_DONE)
         status = cmd_fail("standard output: cannot write");
     return status;
 }
@@ -65,6 +86,8 @@ int main(int argc, char **argv)
 
     if (argc < 1)
         return EXIT_USAGE;
+    if (open_standard() < 0)
+        return EXIT_FAILED;
     signal(SIGPIPE, SIG_IGN);
     json_set_alloc_funcs(mem_alloc, mem_free);
     rng_bytes(key, sizeof key);

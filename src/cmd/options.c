@@ -80,6 +80,19 @@ static const struct cmd_row *find_row(const char **args, unsigned count, unsigne
     return NULL;
 }
 
+/* Whether the next word belongs to this option. A name takes a value in all rows or in none. */
+static bool has_value_apart(const char *word)
+{
+    if (strcmp(word, "-c") == 0 || strcmp(word, "--config") == 0)
+        return true;
+    for (size_t i = 0; i < cmd_row_count; i++)
+        for (const struct cmd_option *o = cmd_rows[i].options;
+             o < cmd_rows[i].options + CMD_OPTIONS_MAX && o->name; o++)
+            if (o->value && strncmp(word, "--", 2) == 0 && strcmp(word + 2, o->name) == 0)
+                return true;
+    return false;
+}
+
 /* The words of the command stand first among what is no option, so that options may stand before.
  */
 static const struct cmd_row *row_of(int argc, char **argv, const char **args, unsigned *words)
@@ -87,7 +100,7 @@ static const struct cmd_row *row_of(int argc, char **argv, const char **args, un
     unsigned count = 0;
 
     for (int i = 1; i < argc && count < 2; i++) {
-        if (strcmp(argv[i], "-c") == 0)
+        if (has_value_apart(argv[i]))
             i++;
         else if (argv[i][0] != '-')
             args[count++] = argv[i];
@@ -129,6 +142,11 @@ static enum cmd_parsed take_option(struct cmd *c, int argc, char **argv, int *i)
     return usage("unknown option", argv[*i]);
 }
 
+static bool asks_version(int argc, char **argv)
+{
+    return argc == 2 && strcmp(argv[1], "--version") == 0;
+}
+
 static enum cmd_parsed take(struct cmd *c, const char **args, int argc, char **argv, bool *help)
 {
     for (int i = 1; i < argc; i++) {
@@ -145,8 +163,10 @@ static enum cmd_parsed take(struct cmd *c, const char **args, int argc, char **a
         } else if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0) {
             *help = true;
         } else if (strncmp(word, "--", 2) == 0) {
-            if (!c->row) /* which options there are is known with the command only */
+            if (!c->row) { /* which options there are is known with the command only */
+                i += has_value_apart(word) && i + 1 < argc;
                 continue;
+            }
             if (take_option(c, argc, argv, &i) != CMD_PARSED_RUN)
                 return CMD_PARSED_USAGE;
         } else if (word[0] == '-' && word[1]) {
@@ -188,6 +208,10 @@ enum cmd_parsed cmd_parse(struct cmd *c, const char **args, int argc, char **arg
 
     *c = (struct cmd){.program = argv[0], .args = args};
     c->config_path = path && *path ? path : DEFAULT_CONFIG;
+    if (asks_version(argc, argv)) {
+        printf("veredus " VEREDUS_VERSION "\n");
+        return CMD_PARSED_HELP;
+    }
     c->row = row_of(argc, argv, args, &words);
     if (take(c, args, argc, argv, &help) != CMD_PARSED_RUN)
         return CMD_PARSED_USAGE;
@@ -208,7 +232,7 @@ enum cmd_parsed cmd_parse(struct cmd *c, const char **args, int argc, char **arg
 
 const char *cmd_value(const struct cmd *c, const char *name)
 {
-    for (unsigned o = 0; o < CMD_OPTIONS_MAX && c->row->options[o].name; o++)
+    for (unsigned o = 0; c->row && o < CMD_OPTIONS_MAX && c->row->options[o].name; o++)
         if (strcmp(c->row->options[o].name, name) == 0)
             return c->values[o];
     return NULL;

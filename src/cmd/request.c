@@ -16,7 +16,7 @@ void request_strs(json_t *request, const char *member, const char **values, unsi
     json_t *list = json_array();
 
     for (unsigned i = 0; i < count; i++)
-        json_array_append_new(list, json_string(values[i]));
+        json_array_append_new(list, json_stringn_nocheck(values[i], strlen(values[i])));
     json_object_set_new(request, member, list);
 }
 

@@ -4,7 +4,7 @@
 #include "cmd/client.h"
 
 /* {"op": op}; members are added with request_str() and friends. NULL members are left out; running
- * out of memory shows when the request is sent. */
+ * out of memory, and what is no UTF-8, shows when the request is sent. */
 json_t *request_new(const char *op);
 void request_str(json_t *request, const char *member, const char *value);
 void request_strs(json_t *request, const char *member, const char **values, unsigned count);
