@@ -190,3 +190,34 @@ def test_setup_takes_its_configuration_away_when_it_fails(tmp_path):
 def test_dns_of_what_is_no_domain(server):
     assert server.run("domain", "dns", "not a domain").returncode == 1
     assert "MX" in server.command("domain", "dns", "example.test")
+
+
+def test_rows_that_strangers_made_long_fit_into_pages(server):
+    """An answer of core is one frame of 64 KiB, whatever is in the mail."""
+    names = b", ".join(b"%s%d@%s.example.org" % (b"a" * 60, i, b".".join([b"b" * 60] * 3)) for i in range(9))
+    text = b"word \x01\x02 " * 90_000
+    with server.smtp() as smtp:
+        smtp.cmd("EHLO client.example.test", 250)
+        for i in range(60):
+            smtp.cmd("MAIL FROM:<a@client.example.test>", 250)
+            smtp.cmd("RCPT TO:<bob@example.test>", 250)
+            smtp.cmd("DATA", 354)
+            content = b"Subject: %d %s\r\nFrom: %s\r\nTo: %s\r\n\r\n" % (i, b"s" * 800, names, names)
+            smtp.send(content + (text[:4000] if i % 2 else b"x") + b"\r\n.\r\n")
+            smtp.expect(250)
+    rows = server.mail("bob@example.test", 60)
+    assert [int(row["subject"].split()[0]) for row in rows] == list(range(60))
+    assert len(rows[0]["to"]) == 9 and len(rows[0]["subject"]) > 800
+    assert len(server.json("mail", "list", "bob@example.test", "--all")) == 60
+    assert server.json("mail", "show", "bob@example.test", "60")["uid"] == 60
+
+
+def test_an_account_with_very_many_aliases_is_shown(server, tmp_path):
+    lines = "".join(f"{'alias-with-a-long-name-' * 2}{i}: bob@example.test\n" for i in range(2000))
+    (tmp_path / "aliases").write_text(lines)
+    server.command("alias", "import", tmp_path / "aliases", "--domain", "example.test")
+    shown = server.json("account", "show", "bob@example.test")
+    assert len(shown["aliases"]) > 100 and shown["more_aliases"]
+    assert not server.json("account", "show", "alice@example.test")["more_aliases"]
+    assert [row["address"] for row in server.json("account", "list")] == ["alice@example.test", "bob@example.test"]
+    assert len(server.json("alias", "list")) == 2000

@@ -1,6 +1,7 @@
 #include "core/control/mail_json.h"
 
 #include "base/buf.h"
+#include "base/utf8.h"
 
 #include "mail/digest.h"
 
@@ -9,15 +10,22 @@
 #include "core/control/op.h"
 
 enum {
-    SHORT_VALUE = 200, /* octets */
-    SHORT_LIST = 5,
-    WHOLE_VALUE = 4096,
+    WHOLE_VALUE = 4096, /* octets */
     WHOLE_LIST = 100,
+    ADDRESS_PART = 320, /* octets of a local part, of a domain */
+    SHORT_VALUE = 200,  /* where the whole is too much for an answer */
+    SHORT_LIST = 5,
+    WHOLE_JSON = 24 * 1024,
 };
 
-static json_t *text(struct str s, enum mail_json_detail detail)
+enum detail {
+    DETAIL_WHOLE,
+    DETAIL_SHORT,
+};
+
+static json_t *text(struct str s, enum detail detail)
 {
-    return op_json_or_null(str_head(s, detail == MAIL_JSON_SHORT ? SHORT_VALUE : WHOLE_VALUE));
+    return op_json_or_null(utf8_head(s, detail == DETAIL_SHORT ? SHORT_VALUE : WHOLE_VALUE));
 }
 
 static json_t *address(const struct digest_address *a)
@@ -26,10 +34,10 @@ static json_t *address(const struct digest_address *a)
     json_t *value;
 
     buf_init(&out, WHOLE_VALUE);
-    buf_put(&out, str_head(a->local, SHORT_VALUE));
+    buf_put(&out, utf8_head(a->local, ADDRESS_PART));
     if (a->domain.n) {
         buf_put_c(&out, '@');
-        buf_put(&out, str_head(a->domain, SHORT_VALUE));
+        buf_put(&out, utf8_head(a->domain, ADDRESS_PART));
     }
     value = op_json_str(buf_str(&out));
     buf_done(&out);
@@ -79,7 +87,7 @@ static json_t *flags(const struct mail_row *row)
 }
 
 /* What the digest says; nulls where there is none that can be read. */
-static void add_envelope(json_t *json, const struct mail_row *row, enum mail_json_detail detail)
+static void add_envelope(json_t *json, const struct mail_row *row, enum detail detail)
 {
     struct digest_envelope envelope = {0};
     struct digest_sort sort = {0};
@@ -95,12 +103,12 @@ static void add_envelope(json_t *json, const struct mail_row *row, enum mail_jso
     }
     json_object_set_new(json, "from", first_address(envelope.from));
     json_object_set_new(
-        json, "to", addresses(envelope.to, detail == MAIL_JSON_SHORT ? SHORT_LIST : WHOLE_LIST));
+        json, "to", addresses(envelope.to, detail == DETAIL_SHORT ? SHORT_LIST : WHOLE_LIST));
     json_object_set_new(json, "subject", text(envelope.subject, detail));
     json_object_set_new(json, "date", sort.has_date ? op_json_time(sort.date_ms) : json_null());
 }
 
-json_t *mail_json(const struct mail_row *row, enum mail_json_detail detail)
+static json_t *row_json(const struct mail_row *row, enum detail detail)
 {
     json_t *json = json_object();
     char id[IC_ID_CHARS + 1];
@@ -114,4 +122,19 @@ json_t *mail_json(const struct mail_row *row, enum mail_json_detail detail)
     json_object_set_new(json, "size", json_integer((json_int_t)row->size));
     json_object_set_new(json, "flags", flags(row));
     return json;
+}
+
+size_t mail_json_size(const json_t *json)
+{
+    return json_dumpb(json, NULL, 0, JSON_COMPACT);
+}
+
+json_t *mail_json(const struct mail_row *row)
+{
+    json_t *json = row_json(row, DETAIL_WHOLE);
+
+    if (mail_json_size(json) <= WHOLE_JSON)
+        return json;
+    json_decref(json);
+    return row_json(row, DETAIL_SHORT);
 }

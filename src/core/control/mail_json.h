@@ -5,10 +5,7 @@
 
 #include "core/mailbox/mailbox.h"
 
-enum mail_json_detail {
-    MAIL_JSON_SHORT, /* long values are cut, so that a page of them fits into a frame */
-    MAIL_JSON_WHOLE,
-};
-
-/* {uid, mailbox, id, from, to[], subject, date, received, size, flags[]} */
-json_t *mail_json(const struct mail_row *row, enum mail_json_detail detail);
+/* {uid, mailbox, id, from, to[], subject, date, received, size, flags[]}; long values are cut where
+ * the whole would be too much for an answer. */
+json_t *mail_json(const struct mail_row *row);
+size_t mail_json_size(const json_t *json); /* octets of it in an answer */

@@ -2,6 +2,8 @@
 
 #include "base/units.h"
 
+#include "ipc/control.h"
+
 #include "core/control/op.h"
 #include "core/directory/directory.h"
 #include "core/directory/password.h"
@@ -10,31 +12,43 @@
 enum {
     ARENA_MAX = 8 << 20,
     PAGE_ROWS = 100,
+    ROW_JSON = 300,          /* octets about, without address and aliases */
+    ALIASES_IN_LIST = 4096,  /* octets */
+    ALIASES_IN_SHOW = 40960, /* octets: the answer is one frame */
 };
 
-static json_t *strings(const struct str *v, uint32_t count)
+/* As many as have room; *size grows by what they take. */
+static json_t *strings(const struct str *v, uint32_t count, size_t max, size_t *size)
 {
     json_t *list = json_array();
+    size_t before = *size;
 
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < count && *size - before + v[i].n < max; i++) {
         json_array_append_new(list, op_json_str(v[i]));
+        *size += v[i].n + 8;
+    }
     return list;
 }
 
-/* SURFACE.md: {address, aliases[], quota, used, messages, limits} and more. */
-static json_t *account_json(
-    struct control *c, struct arena *arena, const struct directory_account *account)
+/* SURFACE.md: {address, aliases[], quota, used, messages, limits} and more. Of very many aliases
+ * the first that fit into `room`; more_aliases tells. */
+static json_t *account_json(struct control *c, struct arena *arena,
+    const struct directory_account *account, size_t room, size_t *size)
 {
     struct mailbox_counts counts = {0};
     struct str *alias = NULL;
     uint32_t aliases = 0;
+    json_t *list;
 
     if (mailbox_counts(c->mailboxes, account->id, &counts, NULL) < 0 ||
         directory_aliases_of(c->directory, arena, account->address, &alias, &aliases, NULL) < 0)
         return NULL;
-    return json_pack("{s:o, s:s, s:o, s:o, s:I, s:I, s:n, s:o}", "address",
+    list = strings(alias, aliases, room, size);
+    *size += ROW_JSON + account->address.n;
+    return json_pack("{s:o, s:s, s:o, s:b, s:o, s:I, s:I, s:n, s:o}", "address",
         op_json_str(account->address), "state", account->enabled ? "enabled" : "disabled",
-        "aliases", strings(alias, aliases), "quota",
+        "aliases", list, "more_aliases",
+        json_array_size(list) < aliases || aliases == DIRECTORY_PAGE_MAX, "quota",
         account->quota ? json_integer((json_int_t)account->quota) : json_null(), "used",
         (json_int_t)counts.octets, "messages", (json_int_t)counts.messages, "limits", "created",
         op_json_time(account->created_ms));
@@ -97,7 +111,8 @@ int op_account_list(
     struct directory_page page = {.limit = PAGE_ROWS};
     struct directory_account *rows;
     struct arena arena;
-    uint32_t count = 0;
+    uint32_t count = 0, i = 0;
+    size_t size = 0;
     int status = -1;
 
     arena_init(&arena, ARENA_MAX);
@@ -105,9 +120,10 @@ int op_account_list(
         op_str_optional(request, "domain", &page.domain, e) == 0 &&
         directory_account_list(c->directory, &arena, &page, &rows, &count, e) == 0) {
         json_t *items = json_array();
-        for (uint32_t i = 0; i < count; i++)
-            json_array_append_new(items, account_json(c, &arena, &rows[i]));
-        result->json = op_page(items, count == PAGE_ROWS ? rows[count - 1].address : STR_NONE);
+        for (; i < count && size < CONTROL_PAGE / 2; i++)
+            json_array_append_new(items, account_json(c, &arena, &rows[i], ALIASES_IN_LIST, &size));
+        result->json =
+            op_page(items, i < count || count == PAGE_ROWS ? rows[i - 1].address : STR_NONE);
         status = 0;
     }
     arena_done(&arena);
@@ -120,12 +136,13 @@ int op_account_show(
     struct directory_account account;
     struct arena arena;
     struct str address;
+    size_t size = 0;
     int status = -1;
 
     arena_init(&arena, ARENA_MAX);
     if (op_str(request, "address", &address, e) == 0 &&
         directory_account_show(c->directory, &arena, address, &account, e) == 0) {
-        result->json = account_json(c, &arena, &account);
+        result->json = account_json(c, &arena, &account, ALIASES_IN_SHOW, &size);
         status = result->json ? 0 : err_memory(e, "control");
     }
     arena_done(&arena);

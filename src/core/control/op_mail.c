@@ -1,3 +1,5 @@
+#include <stdio.h>
+
 #include "base/buf.h"
 
 #include "ipc/control.h"
@@ -45,32 +47,76 @@ static int parse_after(const json_t *request, struct mail_after *after, struct e
     return 0;
 }
 
+struct listing {
+    uint64_t account;
+    struct str mailbox;
+    bool all;
+    struct mail_after after; /* moved on by each page */
+};
+
+/* The items of a page of at most `limit` rows, and how many octets they are; NULL with e. */
+static json_t *list_rows(struct control *c, struct arena *arena, struct listing *l, uint32_t limit,
+    size_t *size, struct err *e)
+{
+    struct mail_row *rows;
+    uint32_t count;
+    json_t *items;
+
+    if (mailbox_list(c->mailboxes, arena, l->account, l->mailbox, l->all, &l->after, limit, &rows,
+            &count, e) < 0)
+        return NULL;
+    items = json_array();
+    *size = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        json_t *row = mail_json(&rows[i]);
+        *size += mail_json_size(row) + 1;
+        json_array_append_new(items, row);
+    }
+    return items;
+}
+
+/* What strangers write decides how large rows are: a page that is too large for memory or for an
+ * answer is taken again with half the rows. */
+static json_t *list_page(struct control *c, struct listing *l, struct err *e)
+{
+    struct mail_after from = l->after;
+    struct arena arena;
+    json_t *items = NULL;
+    size_t size;
+
+    for (uint32_t limit = PAGE_ROWS; limit && !items; limit /= 2) {
+        arena_init(&arena, ARENA_MAX);
+        l->after = from;
+        items = list_rows(c, &arena, l, limit, &size, e);
+        if (items && size > CONTROL_PAGE && limit > 1) {
+            json_decref(items);
+            items = NULL;
+        }
+        arena_done(&arena);
+        if (!items && limit == PAGE_ROWS && e->class == ERR_PERMANENT)
+            return NULL;
+    }
+    return items;
+}
+
 int op_mail_list(struct control *c, const json_t *request, struct op_result *result, struct err *e)
 {
-    struct mail_after after;
-    struct mail_row *rows;
+    struct listing l = {.all = op_flag(request, "all")};
     struct arena arena;
-    struct str mailbox;
-    uint32_t count = 0;
-    uint64_t id;
-    int status = -1;
+    json_t *items = NULL;
+    char next[32];
 
     arena_init(&arena, ARENA_MAX);
-    if (account_of(c, &arena, request, &id, &mailbox, e) == 0 &&
-        parse_after(request, &after, e) == 0 &&
-        mailbox_list(c->mailboxes, &arena, id, mailbox, op_flag(request, "all"), &after, PAGE_ROWS,
-            &rows, &count, e) == 0) {
-        json_t *items = json_array();
-        struct str next = STR_NONE;
-        for (uint32_t i = 0; i < count; i++)
-            json_array_append_new(items, mail_json(&rows[i], MAIL_JSON_SHORT));
-        if (after.uid)
-            next = arena_printf(&arena, "%u:%u", after.mailbox, after.uid);
-        result->json = op_page(items, next);
-        status = 0;
+    err_clear(e);
+    if (account_of(c, &arena, request, &l.account, &l.mailbox, e) == 0 &&
+        parse_after(request, &l.after, e) == 0)
+        items = list_page(c, &l, e);
+    if (items) {
+        snprintf(next, sizeof next, "%u:%u", l.after.mailbox, l.after.uid);
+        result->json = op_page(items, l.after.uid ? str_c(next) : STR_NONE);
     }
     arena_done(&arena);
-    return status;
+    return items ? 0 : -1;
 }
 
 /* Without a UID: the newest. */
@@ -97,7 +143,7 @@ int op_mail_find(struct control *c, const json_t *request, struct op_result *res
     arena_init(&arena, ARENA_MAX);
     status = find_row(c, &arena, request, &row, e);
     if (status == 0)
-        result->json = mail_json(&row, MAIL_JSON_WHOLE);
+        result->json = mail_json(&row);
     arena_done(&arena);
     return status;
 }
