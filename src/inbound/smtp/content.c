@@ -123,6 +123,8 @@ static void check_header(struct session *s)
         refuse(c, 554, STATUS(5, 6, 0), "too many header fields");
     else if (limits->received && h->count[HEADER_RECEIVED] > limits->received) /* RFC 5321 6.3 */
         refuse(c, 554, STATUS(5, 4, 6), "too many hops: the message goes in circles");
+    else if (h->count[HEADER_FROM] > 1) /* RFC 5322 3.6: whoever reads it sees one author */
+        refuse(c, 550, STATUS(5, 7, 1), "the message has more than one From field");
     else if (h->more_spans)
         refuse(c, 554, STATUS(5, 4, 6), "too many Return-Path and Delivered-To fields");
 }
