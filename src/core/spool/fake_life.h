@@ -12,7 +12,6 @@
 
 enum {
     MODEL_IDS = 64,
-    MODEL_CONTENT_MAX = 160000,
 };
 
 enum model_state {
@@ -58,5 +57,6 @@ int life_run(struct life *l, const char *operations);
  * the model is what was found: nothing is unknown any more. */
 void life_check(struct life *l, const char *why);
 
-/* The content of message id, octet for octet. */
-struct str model_content(uint64_t id, char *p, size_t max);
+/* The content of message id, octet for octet; p has room for its size. */
+size_t model_size(uint64_t id);
+struct str model_content(uint64_t id, char *p);

@@ -11,8 +11,8 @@ static bool content_whole(struct life *l, struct entry *n)
     const struct disk *d = &l->store.disk;
     char octets[FRAME_HEADER + FRAME_HEAD_MAX], name[32];
     uint64_t at = (uint64_t)n->at * FRAME_ALIGN;
-    char *want = mem_alloc(MODEL_CONTENT_MAX), *got = mem_alloc(FRAME_HEADER + CONTENT_FRAME);
-    struct str content = model_content(n->id, want, MODEL_CONTENT_MAX);
+    char *want = mem_alloc(model_size(n->id) + 1), *got = mem_alloc(FRAME_HEADER + CONTENT_FRAME);
+    struct str content = model_content(n->id, want);
     struct content_frames c;
     struct message_head m;
     struct frame f;
