@@ -1,7 +1,9 @@
 """`veredus demo --once`: the first thing that anybody runs."""
 
+import concurrent.futures
 import os
 import re
+import signal
 import socket
 import subprocess
 import tempfile
@@ -58,3 +60,31 @@ def test_demo_finds_another_port():
         status, said = demo()
         assert status == 0, said
         assert not re.search(r"SMTP to 127\.0\.0\.1:2525\b", said)
+
+
+def test_demo_interrupted_leaves_nothing():
+    """Ctrl-C at any moment ends the server and removes its files."""
+    for after in (0.05, 0.3, 0.8):
+        with tempfile.TemporaryDirectory() as directory:
+            process = subprocess.Popen(
+                [binary(), "demo"],
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                env=os.environ | {"TMPDIR": directory},
+            )
+            try:
+                process.wait(after)
+            except subprocess.TimeoutExpired:
+                pass
+            os.kill(process.pid, signal.SIGINT)
+            process.wait(60)
+            assert not processes.session_members(process.pid), "processes were left behind"
+            assert not list(Path(directory).iterdir()), "files were left behind"
+
+
+def test_demos_at_the_same_time():
+    """Each looks for its ports while the others do."""
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        done = [run.result() for run in [pool.submit(demo) for _ in range(3)]]
+    assert [status for status, _ in done] == [0, 0, 0], done

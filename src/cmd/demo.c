@@ -144,6 +144,8 @@ int cmd_demo(struct cmd *c)
            "and bob@example.test\n");
     c->config_path = server.config_path;
     status = talk_to(&server);
+    if (status == EXIT_DONE && demo_server_interrupted())
+        status = cmd_fail("interrupted");
     if (status == EXIT_DONE)
         status = read_back(c);
     if (status == EXIT_DONE && !cmd_has(c, "once")) {

@@ -20,7 +20,29 @@ enum {
     SUBMISSION_PORT = 2587,
     PORTS_TRIED = 50,
     START_POLL_MS = 100,
+    STARTS_TRIED = 10,
 };
+
+/* What ends the demo. They stay blocked, and are looked for where there is something to end. */
+static sigset_t ending(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+bool demo_server_interrupted(void)
+{
+    sigset_t pending;
+
+    sigpending(&pending);
+    return sigismember(&pending, SIGINT) || sigismember(&pending, SIGTERM) ||
+           sigismember(&pending, SIGHUP);
+}
 
 /* A server that has just ended may hold a port for a moment in TIME_WAIT: SO_REUSEADDR. */
 static bool port_is_free(unsigned port)
@@ -77,6 +99,7 @@ static int write_config(const struct demo_server *s, struct err *e)
 static pid_t spawn(const struct demo_server *s, const char *const *args, int out)
 {
     const char *argv[16] = {s->program};
+    sigset_t set;
     pid_t pid;
 
     for (int i = 0; args[i] && i < 14; i++)
@@ -86,6 +109,8 @@ static pid_t spawn(const struct demo_server *s, const char *const *args, int out
         return pid;
     /* Ctrl-C is for the demo, which then ends the server in good order. */
     setpgid(0, 0);
+    sigemptyset(&set);
+    sigprocmask(SIG_SETMASK, &set, NULL);
     prctl(PR_SET_PDEATHSIG, SIGTERM);
     dup2(out, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);
@@ -145,6 +170,8 @@ static int wait_ready(struct demo_server *s, int notify, struct err *e)
 
     while (waitpid(s->pid, &s->ended, WNOHANG) == 0) {
         struct pollfd p = {.fd = notify, .events = POLLIN};
+        if (demo_server_interrupted())
+            return err_set(e, ERR_CANCELLED, "demo", "interrupted");
         if (poll(&p, 1, START_POLL_MS) <= 0)
             continue; /* look whether it still lives */
         n = recv(notify, text, sizeof text, MSG_DONTWAIT);
@@ -155,21 +182,49 @@ static int wait_ready(struct demo_server *s, int notify, struct err *e)
     return err_set(e, ERR_TEMPORARY, "demo", "the server did not start; see %s/log", s->directory);
 }
 
-static int start(struct demo_server *s, int log, struct err *e)
+static int choose_ports(struct demo_server *s, struct err *e)
 {
-    const char *const serve[] = {"serve", "-c", s->config_path, NULL};
-    int notify, status;
-
     if (take_port(SMTP_PORT, &s->smtp_port, e) < 0 ||
-        take_port(SUBMISSION_PORT, &s->submission_port, e) < 0 || write_config(s, e) < 0 ||
-        fill(s, log, e) < 0 || (notify = notify_open(s, e)) < 0)
+        take_port(SUBMISSION_PORT, &s->submission_port, e) < 0)
         return -1;
     s->smtp = (struct net_address){.len = sizeof s->smtp.in,
         .in = {.sin_family = AF_INET,
             .sin_port = htons((uint16_t)s->smtp_port),
             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
-    s->pid = spawn(s, serve, log);
-    status = s->pid < 0 ? err_os(e, errno, "demo", "fork") : wait_ready(s, notify, e);
+    return write_config(s, e);
+}
+
+static int serve(struct demo_server *s, int log, int notify, struct err *e)
+{
+    const char *const args[] = {"serve", "-c", s->config_path, NULL};
+
+    s->pid = spawn(s, args, log);
+    if (s->pid < 0)
+        return err_os(e, errno, "demo", "fork");
+    return wait_ready(s, notify, e);
+}
+
+/* Between the look at a port and its use somebody else, such as another demo, may take it. */
+static int serve_somewhere(struct demo_server *s, int log, int notify, struct err *e)
+{
+    for (int i = 0; i < STARTS_TRIED; i++) {
+        if (serve(s, log, notify, e) == 0)
+            return 0;
+        if (s->pid || (port_is_free(s->smtp_port) && port_is_free(s->submission_port)))
+            return -1;
+        if (choose_ports(s, e) < 0)
+            return -1;
+    }
+    return -1;
+}
+
+static int start(struct demo_server *s, int log, struct err *e)
+{
+    int notify, status;
+
+    if (choose_ports(s, e) < 0 || fill(s, log, e) < 0 || (notify = notify_open(s, e)) < 0)
+        return -1;
+    status = serve_somewhere(s, log, notify, e);
     close(notify);
     return status;
 }
@@ -177,8 +232,10 @@ static int start(struct demo_server *s, int log, struct err *e)
 int demo_server_start(struct demo_server *s, const char *program, struct err *e)
 {
     char path[DEMO_PATH_SIZE];
+    sigset_t set = ending();
     int log, status;
 
+    sigprocmask(SIG_BLOCK, &set, NULL);
     *s = (struct demo_server){.program = program};
     if (temp_dir_make(path, DEMO_PATH_SIZE - 16, NULL, "demo") < 0)
         return err_os(e, errno, "demo", "%s: cannot create", path);
@@ -193,23 +250,17 @@ int demo_server_start(struct demo_server *s, const char *program, struct err *e)
     return status;
 }
 
-static volatile sig_atomic_t interrupted;
-
-static void on_signal(int number)
-{
-    (void)number;
-    interrupted = 1;
-}
-
 void demo_server_wait(struct demo_server *s)
 {
-    struct sigaction action = {.sa_handler = on_signal};
+    sigset_t set = ending();
+    siginfo_t info;
 
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    while (!interrupted && s->pid > 0)
-        if (waitpid(s->pid, &s->ended, 0) == s->pid)
-            s->pid = 0;
+    sigaddset(&set, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    while (waitpid(s->pid, &s->ended, WNOHANG) == 0)
+        if (sigwaitinfo(&set, &info) > 0 && info.si_signo != SIGCHLD)
+            return;
+    s->pid = 0;
 }
 
 int demo_server_stop(struct demo_server *s)

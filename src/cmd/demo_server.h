@@ -1,6 +1,7 @@
 /* cmd/demo_server.h: a server in a directory of its own, for `veredus demo`. */
 #pragma once
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "base/err.h"
@@ -21,8 +22,11 @@ struct demo_server {
     int ended; /* wait status */
 };
 
-/* Directory, configuration, domain and accounts, the server, and its first sign of life. */
+/* Directory, configuration, domain and accounts, the server, and its first sign of life. From here
+ * on Ctrl-C and its like wait until they are asked for: nothing is left behind. */
 int demo_server_start(struct demo_server *s, const char *program, struct err *e);
+
+bool demo_server_interrupted(void);
 
 /* Until it is interrupted or the server ends. */
 void demo_server_wait(struct demo_server *s);
