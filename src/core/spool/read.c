@@ -260,18 +260,33 @@ static int find(struct spool *s, uint64_t id, struct entry **n, struct err *e)
     return *n ? 0 : err_set(e, ERR_PERMANENT, ORIGIN, "no such message in the spool");
 }
 
+/* The message in memory; NULL where it never was there, or later ones have pushed it out. */
+static const struct spool_message *cached(struct spool *s, struct entry *n)
+{
+    const struct spool_message *m = NULL;
+
+    if (n->flags & ENTRY_CACHED)
+        m = spool_cache_find(&s->cache, n->id);
+    if (m)
+        s->stats.cache_hits++;
+    else
+        n->flags &= (uint16_t)~ENTRY_CACHED;
+    return m;
+}
+
 int spool_read(struct spool *s, uint64_t id, enum spool_part part, uint64_t at, void *p, size_t n,
     size_t *got, struct err *e)
 {
+    const struct spool_message *m;
     struct entry *entry;
     struct read_job *j;
     int rc;
 
     if (find(s, id, &entry, e) < 0)
         return -1;
-    if (entry->flags & ENTRY_CACHED) {
-        s->stats.cache_hits++;
-        *got = read_cached(spool_cache_find(&s->cache, id), part, at, p, n);
+    m = cached(s, entry);
+    if (m) {
+        *got = read_cached(m, part, at, p, n);
         return 0;
     }
     j = new_job(s, entry, part, e);
@@ -305,17 +320,16 @@ static int load_content(struct spool *s, const struct entry *n, struct buf *out,
 int spool_load(struct spool *s, uint64_t id, enum spool_part part, struct buf *out, struct err *e)
 {
     struct entry *n;
+    const struct spool_message *m;
     struct read_job *j;
-    struct spool_message *m;
     int rc;
 
     if (find(s, id, &n, e) < 0)
         return -1;
     if (part == SPOOL_CONTENT)
         return load_content(s, n, out, e);
-    if (n->flags & ENTRY_CACHED) {
-        s->stats.cache_hits++;
-        m = spool_cache_find(&s->cache, id);
+    m = cached(s, n);
+    if (m) {
         rc = buf_put(out, part == SPOOL_ENVELOPE ? m->envelope
                           : part == SPOOL_PREFIX ? m->prefix
                                                  : m->digest);
