@@ -106,5 +106,6 @@ void core_close(struct core *c)
 void core_reconfigure(struct core *c, const struct config *config)
 {
     c->config = config;
+    stores_reconfigure(&c->stores, config);
     queue_reconfigure(c->queue, config);
 }

@@ -316,6 +316,95 @@ static void large_mail(struct world *w)
     assert_int_equal(count_mail(w, "bob@example.test"), before + 2);
 }
 
+static struct str side(void)
+{
+    static char octets[60000];
+
+    return str_of(octets, sizeof octets);
+}
+
+static void put_part(struct world *w, uint32_t upload, enum ic_part part, struct str octets)
+{
+    struct ic_put p = {.upload = upload, .part = part, .octets = octets};
+    struct buf payload;
+    struct err e;
+
+    buf_init(&payload, CHANNEL_FRAME_MAX);
+    ic_put_encode(&p, &payload);
+    assert_true(buf_ok(&payload));
+    check(channel_notify(w->channel, IC_PUT, buf_str(&payload), &e), &e);
+    buf_done(&payload);
+}
+
+/* DESIGN.md 2, Trust: an inbound that is broken takes a bounded amount of memory. */
+static void digests_are_bounded(struct world *w)
+{
+    struct str content = STR("Subject: x\r\n\r\n");
+    const unsigned uploads = 40, pieces = 30; /* 72 MB */
+    unsigned refused = 0;
+
+    for (unsigned u = 1; u <= uploads; u++)
+        for (unsigned i = 0; i < pieces; i++)
+            put_part(w, 100 + u, IC_DIGEST, side());
+    for (unsigned u = 1; u <= uploads; u++)
+        refused += commit_as(w, w->lease | w->next++, "bob@example.test", 100 + u, 0, content,
+                       crc32c(content))
+                       .class
+                   == ERR_TEMPORARY;
+    assert_true(refused > 0 && refused < uploads);
+    uploaded(w, 99, 3 * PIECE); /* and all of it came back */
+}
+
+/* Leases one after the other are nobody's honest need: 2^24 ids are in one. */
+static void leases_are_bounded(struct world *w)
+{
+    struct buf nothing, reply;
+    struct ic_lease l;
+    int given = 0;
+
+    buf_init(&nothing, 1);
+    for (int i = 0; i < 5; i++) {
+        reply = ask(w, IC_LEASE, &nothing);
+        given += ic_lease_decode(buf_str(&reply), &l, NULL) == 0;
+        buf_done(&reply);
+    }
+    assert_true(given < 3);
+}
+
+static void reload(struct world *w, const char *more)
+{
+    struct config_problems problems = {0};
+    struct config *before = w->config;
+    struct buf text;
+
+    buf_init(&text, 4096);
+    buf_printf(&text,
+        "hostname = \"mail.example.test\"\ndata = \"%s\"\norigin = \"example.test\"\n"
+        "listen \"mx\" { protocol = smtp address = {\"127.0.0.1:2525\"} }\n%s\n",
+        directory, more);
+    w->config = config_parse(buf_str(&text), &w->arena, &problems);
+    if (!w->config)
+        fail_msg("%.*s", STR_ARG(problems.v[0].text));
+    buf_done(&text);
+    core_reconfigure(&w->core, w->config);
+    config_free(before);
+}
+
+/* The role gives the configuration before up: nothing of it is held on to. */
+static void reloaded(struct world *w)
+{
+    size_t bob = count_mail(w, "bob@example.test"), alice = count_mail(w, "alice@example.test");
+
+    reload(w, "postmaster = \"bob@example.test\"");
+    assert_int_equal(commit(w, "postmaster@example.test", "x: y\r\n\r\n").class, ERR_NONE);
+    assert_int_equal(count_mail(w, "bob@example.test"), bob + 1);
+    reload(w, "postmaster = \"alice@example.test\"\nqueue { hold = yes }");
+    assert_int_equal(commit(w, "postmaster@example.test", "x: y\r\n\r\n").class, ERR_NONE);
+    assert_int_equal(count_mail(w, "alice@example.test"), alice);
+    reload(w, "postmaster = \"bob@example.test\"");
+    assert_int_equal(count_mail(w, "alice@example.test"), alice + 1);
+}
+
 static void life(void *arg)
 {
     struct world w;
@@ -326,6 +415,7 @@ static void life(void *arg)
     small_mail(&w);
     what_is_wrong_is_refused(&w);
     large_mail(&w);
+    leases_are_bounded(&w);
     close_world(&w);
 
     open_world(&w);
@@ -333,6 +423,8 @@ static void life(void *arg)
     assert_int_equal(count_mail(&w, "bob@example.test"), 3);
     assert_int_equal(commit(&w, "bob@example.test", "Subject: later\r\n\r\n").class, ERR_NONE);
     assert_int_equal(count_mail(&w, "bob@example.test"), 4);
+    reloaded(&w);
+    digests_are_bounded(&w);
     close_world(&w);
     run_stop();
 }

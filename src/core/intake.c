@@ -14,7 +14,8 @@
 enum {
     LEASES_PER_EPOCH = 1 << 16, /* id: 24 bits epoch, 16 bits lease, 24 bits counter */
     LEASE_SHIFT = 24,
-    LEASES_HELD = 8, /* of one channel; an inbound that uses up more is broken */
+    LEASES_HELD = 8,       /* of one channel */
+    LEASE_EVERY_MS = 1000, /* one inbound that is broken must not use up everybody's */
     SCRATCH_MAX = 4 << 20,
     ANSWERS_MAX = CHANNEL_FRAME_MAX,
 };
@@ -28,6 +29,7 @@ struct intake {
     struct arena scratch;
     uint32_t owner;
     uint64_t lease[LEASES_HELD]; /* bases; the newest first */
+    uint64_t next_lease;         /* of run_now(): no other is given before */
     bool closing;
 };
 
@@ -45,6 +47,12 @@ static void on_lease(struct intake *in, struct channel_call from)
         channel_reply(from, STR(""));
         return;
     }
+    if (run_now() < in->next_lease) {
+        log_warning(core->event, "leases_too_often");
+        channel_reply(from, STR(""));
+        return;
+    }
+    in->next_lease = run_now() + LEASE_EVERY_MS;
     lease.base = (spool_epoch(core->spool) << 40) | (uint64_t)core->next_lease++ << LEASE_SHIFT;
     memmove(in->lease + 1, in->lease, sizeof in->lease - sizeof *in->lease);
     in->lease[0] = lease.base;
@@ -265,6 +273,12 @@ static bool on_frame(void *arg, struct channel_call from, uint16_t type, struct 
 
     if (fd >= 0)
         close(fd);
+    if (in->closing) { /* its uploads have ended; what is asked for now gets no answer that counts
+                        */
+        if (from.call)
+            channel_reply(from, STR(""));
+        return false;
+    }
     switch ((enum ic_type)type) {
     case IC_LEASE:
         on_lease(in, from);

@@ -1,7 +1,7 @@
 /* core/intake.h: what core does for one inbound process: admit, look up, commit.
  *
  * One intake a channel. Nothing that comes over it is believed: ids must be of a lease given to
- * this channel and rising, sizes and counts must agree, recipients are resolved again at the
+ * this channel, sizes and counts must agree, recipients are resolved again at the
  * commit. Look-ups are answered at once, on the loop; a commit runs in a fiber of its own, and its
  * answer leaves when the spool has made it durable.
  */

@@ -11,7 +11,7 @@ enum {
     HASHING_QUEUE = 64,
 };
 
-static int open_directory(struct stores *s, const struct config *config, struct err *e)
+static struct directory_settings directory_part(struct stores *s, const struct config *config)
 {
     struct directory_settings settings = {
         .sys = s->sys,
@@ -26,7 +26,21 @@ static int open_directory(struct stores *s, const struct config *config, struct 
         if (own->bits == 128 && settings.literal_count < STORES_LITERALS)
             memcpy(s->literals[settings.literal_count++], own->octets, 16);
     }
+    return settings;
+}
+
+static int open_directory(struct stores *s, const struct config *config, struct err *e)
+{
+    const struct directory_settings settings = directory_part(s, config);
+
     return directory_open(&s->directory, &settings, e);
+}
+
+void stores_reconfigure(struct stores *s, const struct config *config)
+{
+    const struct directory_settings settings = directory_part(s, config);
+
+    directory_reconfigure(s->directory, &settings);
 }
 
 static int open_mailboxes(struct stores *s, const struct config *config, struct err *e)

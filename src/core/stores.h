@@ -29,5 +29,7 @@ struct stores {
  * lock. */
 int stores_open(
     struct stores *s, const struct sys *sys, const struct config *config, struct err *e);
+/* Lets go of the configuration before, which the role gives up. Never suspends. */
+void stores_reconfigure(struct stores *s, const struct config *config);
 /* Suspends. May be called for one that failed to open. */
 void stores_close(struct stores *s);

@@ -16,6 +16,7 @@ struct piece {
 };
 
 static size_t in_memory; /* content of all uploads of this process */
+static size_t beside;    /* recipients and digests of all uploads of this process */
 
 static struct str upload_key(const void *entry)
 {
@@ -39,6 +40,36 @@ void upload_set_end(struct upload_set *set)
     for (size_t i = 0; (u = table_next(&set->uploads, &i));)
         upload_free(u);
     table_done(&set->uploads);
+}
+
+/* ---- numbers of which a part is gone */
+
+static uint32_t *lost_find(struct upload_set *set, uint32_t number)
+{
+    for (uint32_t i = 0; i < set->lost_count; i++)
+        if (set->lost[i] == number)
+            return &set->lost[i];
+    return NULL;
+}
+
+static void lost_forget(struct upload_set *set, uint32_t number)
+{
+    uint32_t *at = lost_find(set, number);
+
+    if (at)
+        *at = set->lost[--set->lost_count];
+}
+
+/* May the first part that comes of it be kept? */
+static bool may_begin(struct upload_set *set, uint32_t number)
+{
+    return set->lost_count < UPLOADS_LOST && !lost_find(set, number);
+}
+
+static void lost_remember(struct upload_set *set, uint32_t number)
+{
+    if (may_begin(set, number))
+        set->lost[set->lost_count++] = number;
 }
 
 static struct upload *upload_find(struct upload_set *set, uint32_t number)
@@ -81,6 +112,7 @@ static void drop_pending(struct upload *u)
 static void release(struct upload *u)
 {
     in_memory -= buf_len(&u->content);
+    beside -= buf_len(&u->recipients) + buf_len(&u->digest);
     drop_pending(u);
     buf_done(&u->recipients);
     buf_done(&u->digest);
@@ -110,6 +142,7 @@ void upload_free(struct upload *u)
 
 void upload_abort(struct upload_set *set, uint32_t number)
 {
+    lost_forget(set, number);
     upload_free(upload_find(set, number));
 }
 
@@ -117,6 +150,7 @@ struct upload *upload_take(struct upload_set *set, uint32_t number)
 {
     struct upload *u = upload_find(set, number);
 
+    lost_forget(set, number);
     if (u)
         detach(u);
     return u;
@@ -202,6 +236,21 @@ static bool put_content(struct upload *u, struct channel_call from, size_t frame
     return false;
 }
 
+static void put_beside(struct upload *u, struct buf *part, struct str octets)
+{
+    if (u->failed.class)
+        return;
+    if (beside + octets.n > UPLOAD_SIDE_MEMORY) {
+        err_set_status(&u->failed, ERR_TEMPORARY, (struct err_status){4, 3, 1}, "upload",
+            "too much waits for its message");
+        return;
+    }
+    if (buf_put(part, octets) < 0)
+        err_memory(&u->failed, "upload");
+    else
+        beside += octets.n;
+}
+
 bool upload_put(struct upload_set *set, struct channel_call from, struct str payload)
 {
     struct ic_put put;
@@ -210,18 +259,20 @@ bool upload_put(struct upload_set *set, struct channel_call from, struct str pay
     if (ic_put_decode(payload, &put, NULL) < 0)
         return false;
     u = upload_find(set, put.upload);
-    if (!u && !(u = upload_new(set, put.upload)))
-        return false; /* its commit will find no upload and fail */
+    if (!u && may_begin(set, put.upload))
+        u = upload_new(set, put.upload);
+    if (!u) { /* its commit will find no upload and fail, also when memory is back */
+        lost_remember(set, put.upload);
+        return false;
+    }
     switch (put.part) {
     case IC_CONTENT:
         return put_content(u, from, payload.n, put.octets);
     case IC_ENVELOPE_RECIPIENTS:
-        if (buf_put(&u->recipients, put.octets) < 0 && !u->failed.class)
-            err_memory(&u->failed, "upload");
+        put_beside(u, &u->recipients, put.octets);
         break;
     case IC_DIGEST:
-        if (buf_put(&u->digest, put.octets) < 0 && !u->failed.class)
-            err_memory(&u->failed, "upload");
+        put_beside(u, &u->digest, put.octets);
         break;
     }
     return false;

@@ -1,10 +1,12 @@
 /* core/upload.h: the parts of messages that arrive before their commit.
  *
- * An upload belongs to the channel it came by. Its recipients and digest are kept in memory, its
- * content too up to `spool { large }`, as long as all uploads together stay under UPLOAD_MEMORY;
- * beyond either, content goes to a large file of the spool as it arrives, and the sender's credit
- * comes back when a piece has been written: so a slow disk slows the peer, and memory stays
- * bounded. What cannot be kept is remembered as the upload's error and told at its commit.
+ * An upload belongs to the channel it came by. Its recipients and digest are kept in memory, those
+ * of all uploads together under UPLOAD_SIDE_MEMORY, its content too up to `spool { large }`, as
+ * long as all uploads together stay under UPLOAD_MEMORY; beyond either, content goes to a large
+ * file of the spool as it arrives, and the sender's credit comes back when a piece has been
+ * written: so a slow disk slows the peer, and memory stays bounded. What cannot be kept is
+ * remembered as the upload's error and told at its commit; where not even that can be kept, as its
+ * number: what is missing is never taken for what was not there.
  */
 #pragma once
 
@@ -21,9 +23,11 @@ struct spool_large;
 
 enum {
     UPLOAD_MEMORY = 64 << 20,        /* octets of content in memory, all uploads together */
+    UPLOAD_SIDE_MEMORY = 64 << 20,   /* the same of recipients and digests */
     UPLOAD_RECIPIENTS_MAX = 2 << 20, /* encoded octets */
     UPLOAD_DIGEST_MAX = 4 << 20,
     UPLOADS_MAX = 65536, /* of one channel */
+    UPLOADS_LOST = 32,   /* numbers remembered; with more, new uploads are not begun */
 };
 
 struct upload {
@@ -46,6 +50,8 @@ struct upload_set {
     struct scope *scope;
     uint64_t large_from, size_max; /* octets */
     struct table uploads;          /* by number */
+    uint32_t lost[UPLOADS_LOST];   /* there was no memory for these */
+    uint32_t lost_count;
 };
 
 void upload_set_init(struct upload_set *set, struct spool *spool, struct scope *scope,

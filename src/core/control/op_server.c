@@ -88,10 +88,10 @@ int op_status(struct control *c, const json_t *request, struct op_result *result
         return -1;
     result->json =
         json_pack("{s:s, s:o, s:o, s:I, s:b, s:{s:I, s:I}, s:{s:I, s:I}, s:o, s:o, s:o, s:o}",
-            "version", VEREDUS_VERSION, "hostname", op_json_str(c->config->hostname), "started",
+            "version", VEREDUS_VERSION, "hostname", op_json_str(core->config->hostname), "started",
             op_json_time(core->started_ms), "uptime",
             (json_int_t)((wall_ms() - core->started_ms) / 1000), "durable",
-            c->config->sync != SYNC_NONE, "connections", "open",
+            core->config->sync != SYNC_NONE, "connections", "open",
             (json_int_t)admit_count(core->admit), "refused", (json_int_t)admit_refused(core->admit),
             "messages", "accepted", (json_int_t)core->counts.accepted, "refused",
             (json_int_t)core->counts.refused, "spool", spool_json(core), "queue", queue_json(core),

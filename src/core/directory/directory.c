@@ -86,6 +86,15 @@ void directory_close(struct directory **dp)
     mem_free(d);
 }
 
+void directory_reconfigure(struct directory *d, const struct directory_settings *from)
+{
+    d->settings.origin = from->origin;
+    d->settings.postmaster = from->postmaster;
+    d->settings.literals = from->literals;
+    d->settings.literal_count = from->literal_count;
+    memory_pick_home(d);
+}
+
 void directory_counts(const struct directory *d, struct directory_counts *counts)
 {
     *counts = d->counts;

@@ -49,6 +49,10 @@ struct directory_settings {
 int directory_open(struct directory **d, const struct directory_settings *settings, struct err *e);
 void directory_close(struct directory **d); /* nobody may be in a call */
 
+/* Takes origin, postmaster and literals of `from` instead of its own. What they point to must live
+ * until the next such call has returned. Never suspends. */
+void directory_reconfigure(struct directory *d, const struct directory_settings *from);
+
 /* ---- look-ups */
 
 /* What RCPT is told. LOCAL: at least one mailbox here; FORWARD: aliases that lead elsewhere only;
