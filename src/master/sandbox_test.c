@@ -23,6 +23,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/temp_dir.h"
 #include "base/unit_test.h"
 
 #include "master/sandbox_int.h"
@@ -538,8 +539,7 @@ static int setup(void **state)
     sqlite3 *db;
 
     (void)state;
-    snprintf(data, sizeof data, "/tmp/veredus-sandbox-XXXXXX");
-    assert_non_null(mkdtemp(data));
+    assert_int_equal(temp_dir_make(data, sizeof data, NULL, "sandbox"), 0);
     for (int i = 0; i < 4; i++)
         assert_int_equal(mkdir(below(directories[i]), 0700), 0);
     make_file("keys/secret");
@@ -562,13 +562,10 @@ static int setup(void **state)
 
 static int teardown(void **state)
 {
-    char command[100];
-
     (void)state;
     kill(sibling, SIGKILL);
     waitpid(sibling, NULL, 0);
-    snprintf(command, sizeof command, "rm -rf %s", data);
-    return system(command);
+    return temp_dir_remove(data);
 }
 
 int main(void)
