@@ -80,8 +80,7 @@ static const struct config_row top_rows[] = {
         .sentence = "The directory of the control socket and of the socket for local programs."},
     {TEXT("user", user, sound_user), .otherwise = "the owner of the data directory",
         .sentence = "The user that a server started by root becomes."},
-    {TEXT("postmaster", postmaster, sound_mailbox),
-        .otherwise = "the first account of each domain",
+    {TEXT("postmaster", postmaster, sound_mailbox), .otherwise = "the first account of each domain",
         .sentence = "Who gets the mail for postmaster and abuse of domains that have no such "
                     "account or alias.",
         .rfc = "RFC 5321 4.5.1, RFC 2142"},
