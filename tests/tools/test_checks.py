@@ -9,6 +9,8 @@ import pytest
 
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
 
+pytestmark = pytest.mark.no_server
+
 
 def check(root, name, *options):
     done = subprocess.run([TOOLS / name, "--root", root, *options], text=True, capture_output=True, timeout=60)

@@ -7,7 +7,11 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pytest
+
 TOOLS = Path(__file__).resolve().parents[2] / "tools"
+
+pytestmark = pytest.mark.no_server
 
 MESON = """#!/bin/sh
 case $1 in
