@@ -114,6 +114,12 @@ def test_send_says_how_it_ended(server):
     assert send(server, "--help", content=b"").stdout.startswith(b"usage: veredus send")
 
 
+def test_a_full_name_is_quoted(server):
+    assert send(server, "-F", 'A "q" \\', "bob@example.test", content=b"\nhi\n").returncode == 0
+    server.mail("bob@example.test", 1)
+    assert rb'From: "A \"q\" \\" <' in server.raw("bob@example.test")
+
+
 def test_wrong_octets_in_arguments_are_named(server):
     for arguments in (
         ["account", "show", b"\xe4@example.test"],

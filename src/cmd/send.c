@@ -105,6 +105,28 @@ static int take_arguments(struct send *s, struct sendmail_message *m, struct err
     return 0;
 }
 
+/* "Name" <address>: RFC 5322 3.2.4 */
+static struct str author(struct send *s, const char *address)
+{
+    struct buf text;
+    struct str from = STR_NONE;
+
+    if (!s->args.full_name)
+        return str_c(address);
+    buf_init(&text, PATH_SIZE * 4);
+    buf_put_c(&text, '"');
+    for (const char *p = s->args.full_name; *p; p++) {
+        if (*p == '"' || *p == '\\')
+            buf_put_c(&text, '\\');
+        buf_put_c(&text, *p);
+    }
+    buf_printf(&text, "\" <%s>", address);
+    if (buf_ok(&text))
+        arena_dup(&s->arena, buf_str(&text), &from);
+    buf_done(&text);
+    return from.n ? from : str_c(address);
+}
+
 /* The message of standard input, and the recipients of the command line and (-t) the header. */
 static int prepare(struct send *s, struct err *e)
 {
@@ -121,8 +143,7 @@ static int prepare(struct send *s, struct err *e)
     struct buf text;
     int status;
 
-    m.from = s->args.full_name ? arena_printf(&s->arena, "\"%s\" <%s>", s->args.full_name, sender)
-                               : str_c(sender);
+    m.from = author(s, sender);
     buf_init(&text, max + 65536);
     status = cmd_read_file("-", max, &text, e);
     if (status == 0)

@@ -371,6 +371,23 @@ static void leases_are_bounded(struct world *w)
     assert_true(given < 3);
 }
 
+/* hostile.md 174 */
+static void odd_requests_are_refused(struct world *w)
+{
+    static const char *const odd[] = {"", "[]", "{", "{\"op\":5}", "{\"op\":\"fly\"}", "{}",
+        "{\"op\":\"mail.find\",\"address\":\"bob@example.test\",\"uid\":4294967297}",
+        "{\"op\":\"mail.raw\",\"address\":\"bob@example.test\",\"uid\":4294967297}",
+        "{\"op\":\"account.add\",\"address\":\"x@example.test\",\"password\":[]}"};
+    static char deep[50000];
+
+    for (size_t i = 0; i < sizeof odd / sizeof *odd; i++)
+        assert_null(control(w, odd[i]));
+    memset(deep, '[', sizeof deep - 1);
+    deep[sizeof deep - 1] = '\0';
+    assert_null(control(w, deep));
+    must(w, "{\"op\":\"account.show\",\"address\":\"bob@example.test\",\"x\":\"[[[[[[[\"}");
+}
+
 static void reload(struct world *w, const char *more)
 {
     struct config_problems problems = {0};
@@ -423,6 +440,7 @@ static void life(void *arg)
     assert_int_equal(count_mail(&w, "bob@example.test"), 3);
     assert_int_equal(commit(&w, "bob@example.test", "Subject: later\r\n\r\n").class, ERR_NONE);
     assert_int_equal(count_mail(&w, "bob@example.test"), 4);
+    odd_requests_are_refused(&w);
     reloaded(&w);
     digests_are_bounded(&w);
     close_world(&w);

@@ -9,7 +9,8 @@
 #include "core/control/op.h"
 
 enum {
-    TEXT_MAX = 1 << 20
+    TEXT_MAX = 1 << 20,
+    DEPTH_MAX = 4, /* a request is flat but for lists; the JSON reader is recursive */
 };
 
 struct op {
@@ -164,15 +165,35 @@ static const struct op *find(struct str name)
     return NULL;
 }
 
+static bool is_flat(struct str text)
+{
+    bool quoted = false;
+    int depth = 0;
+
+    for (size_t i = 0; i < text.n && depth <= DEPTH_MAX; i++) {
+        char c = text.p[i];
+        if (quoted && c == '\\')
+            i++;
+        else if (c == '"')
+            quoted = !quoted;
+        else if (!quoted && (c == '{' || c == '['))
+            depth++;
+        else if (!quoted && (c == '}' || c == ']'))
+            depth--;
+    }
+    return depth <= DEPTH_MAX;
+}
+
 static int execute(struct control *c, struct str text, struct op_result *result, struct err *e)
 {
-    json_t *request = json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL);
+    json_t *request =
+        is_flat(text) ? json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL) : NULL;
     const struct op *op = NULL;
     struct str name;
     int status = -1;
 
     if (!json_is_object(request))
-        err_set(e, ERR_PERMANENT, "control", "a request that is no JSON object");
+        err_set(e, ERR_PERMANENT, "control", "a request that is no flat JSON object");
     else if (op_str(request, "op", &name, e) == 0 && !(op = find(name)))
         err_set(e, ERR_PERMANENT, "control", "op: unknown operation");
     else if (op && op->needs_server && !c->core)

@@ -119,19 +119,29 @@ int op_mail_list(struct control *c, const json_t *request, struct op_result *res
     return items ? 0 : -1;
 }
 
-/* Without a UID: the newest. */
+/* Without a UID: 0, the newest. */
+static int uid_of(const json_t *request, uint32_t *uid, struct err *e)
+{
+    uint64_t value;
+
+    if (op_u64_optional(request, "uid", &value, e) < 0)
+        return -1;
+    if (value > UINT32_MAX)
+        return err_set(e, ERR_PERMANENT, "control", "uid: too large");
+    *uid = (uint32_t)value;
+    return 0;
+}
+
 static int find_row(struct control *c, struct arena *arena, const json_t *request,
     struct mail_row *row, struct err *e)
 {
     struct str mailbox;
-    uint64_t id, uid;
+    uint32_t uid;
+    uint64_t id;
 
-    if (account_of(c, arena, request, &id, &mailbox, e) < 0 ||
-        op_u64_optional(request, "uid", &uid, e) < 0)
+    if (account_of(c, arena, request, &id, &mailbox, e) < 0 || uid_of(request, &uid, e) < 0)
         return -1;
-    if (uid > UINT32_MAX)
-        return err_set(e, ERR_PERMANENT, "control", "uid: too large");
-    return mailbox_find(c->mailboxes, arena, id, mailbox, (uint32_t)uid, row, e);
+    return mailbox_find(c->mailboxes, arena, id, mailbox, uid, row, e);
 }
 
 int op_mail_find(struct control *c, const json_t *request, struct op_result *result, struct err *e)
@@ -152,16 +162,16 @@ int op_mail_raw(struct control *c, const json_t *request, struct op_result *resu
 {
     struct arena arena;
     struct str mailbox;
-    uint64_t id, uid, offset, size;
+    uint64_t id, offset, size;
+    uint32_t uid;
     int status = -1;
 
     arena_init(&arena, ARENA_MAX);
     result->used_raw = true;
-    if (account_of(c, &arena, request, &id, &mailbox, e) == 0 &&
-        op_u64_optional(request, "uid", &uid, e) == 0 &&
+    if (account_of(c, &arena, request, &id, &mailbox, e) == 0 && uid_of(request, &uid, e) == 0 &&
         op_u64_optional(request, "offset", &offset, e) == 0)
         status = mailbox_read(
-            c->mailboxes, id, mailbox, (uint32_t)uid, offset, CONTROL_PAGE, result->raw, &size, e);
+            c->mailboxes, id, mailbox, uid, offset, CONTROL_PAGE, result->raw, &size, e);
     arena_done(&arena);
     return status;
 }
