@@ -31,6 +31,7 @@ static const struct {
     {"a: b, :include:/etc/list\n", "!1: :include: is not supported"},
     {"a: \\/var/mail/a\n", "!1: mail cannot be written to a file"},
     {"a: \\\"|x\"\n", "!1: mail cannot be piped"},
+    {" \xc1: \xc1:\",: \xc1:\",\\/", "!1: mail cannot be written to a file"}, /* found by fuzzing */
     {"a: :fail:\n", "!1: is not supported"},
     {"a\n", "!1: no colon after the name: a"},
     {"a:\n", "!1: no target: a@d.test"},
