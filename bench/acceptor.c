@@ -155,7 +155,8 @@ static void read_more(struct session *s)
             s->dead = n == 0 || errno != EAGAIN;
             return;
         }
-        s->readable = n == READ_SIZE; /* edge-triggered: more makes a new edge */
+        /* Edge-triggered: more makes a new edge, but not an end that has come already. */
+        s->readable = s->ended || n == READ_SIZE;
         buf_advance(&s->in, (size_t)n);
         work_off(s);
     }
@@ -177,7 +178,9 @@ static void go_on(struct session *s)
 
 static void serve(struct session *s, uint32_t events)
 {
-    if (events & EPOLLIN)
+    if (events & EPOLLRDHUP)
+        s->ended = true;
+    if (events & (EPOLLIN | EPOLLRDHUP))
         s->readable = true;
     if (events & (EPOLLHUP | EPOLLERR)) {
         s->dead = true;
@@ -209,7 +212,7 @@ static void bury(struct acceptor *a)
 static void accept_all(struct acceptor *a, int listener)
 {
     for (;;) {
-        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET};
+        struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET};
         int fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         struct session *s;
 

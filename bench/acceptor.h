@@ -17,7 +17,7 @@ struct acceptor;
 struct session {
     struct acceptor *acceptor;
     int fd;
-    bool in_content, waiting, readable, closing, dead;
+    bool in_content, waiting, readable, ended, closing, dead;
     size_t scanned;     /* octets of the content known to hold no end */
     struct str content; /* while waiting: the message, without the final dot */
     struct buf in, out;

@@ -146,6 +146,7 @@ static void put_content(struct client *c)
         return;
     }
     ledger_add(load->ledger, "SENT %s-%010zu\n", load->prefix, c->id);
+    c->in_ledger = true;
     c->content_waits = true;
     if (!c->listed) {
         c->listed = true;
@@ -158,7 +159,7 @@ static void message_ended(struct client *c, unsigned code)
 {
     struct load *load = c->load;
 
-    if (load->ledger && code)
+    if (c->in_ledger && code)
         ledger_add(load->ledger, "ACK %s-%010zu %u\n", load->prefix, c->id, code);
     if (code / 100 == 2) {
         load->latency_us[load->accepted++] = (uint32_t)(clock_us() - c->dot_at);
@@ -173,6 +174,7 @@ static void message_ended(struct client *c, unsigned code)
             load->claimed--;
     }
     c->id = 0;
+    c->in_ledger = false;
 }
 
 static void disconnect(struct client *c, uint64_t connect_at)
@@ -364,7 +366,7 @@ void client_done(struct client *c)
 void client_start(struct client *c, uint64_t now)
 {
     struct load *load = c->load;
-    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c};
+    struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = c};
     struct sockaddr_in from = {.sin_family = AF_INET};
 
     if (c->fd >= 0 || now < c->connect_at || load->claimed >= load->messages)
@@ -386,7 +388,9 @@ void client_start(struct client *c, uint64_t now)
 
 void client_serve(struct client *c, uint32_t events)
 {
-    bool readable = events & (EPOLLIN | EPOLLHUP | EPOLLERR);
+    /* An end that came with the last octets makes no edge of its own: read up to it. */
+    bool ended = events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+    bool readable = ended || (events & EPOLLIN);
 
     while (c->fd >= 0 && readable) {
         char *room = buf_reserve(&c->in, IN_MAX / 2);
@@ -399,7 +403,7 @@ void client_serve(struct client *c, uint32_t events)
             return;
         }
         buf_advance(&c->in, (size_t)n);
-        readable = n == IN_MAX / 2 || (events & (EPOLLHUP | EPOLLERR));
+        readable = ended || n == IN_MAX / 2;
         read_replies(c);
     }
     flush(c);

@@ -55,7 +55,7 @@ struct client {
     size_t messages_out, rcpts_out, rcpts_accepted;
     size_t id, next_id;
     unsigned bad_code; /* the first refusal of this transaction */
-    bool readable, next_is_out, content_waits, listed;
+    bool next_is_out, content_waits, in_ledger, listed;
     struct reply_queue due;
     struct buf in, out, tail; /* to send: out, then the body, then tail */
     struct str body_left;

@@ -2,7 +2,9 @@
 (build/asan/veredus) if there is one. VEREDUS_KEEP leaves the servers' files in place."""
 
 import contextlib
+import os
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -73,7 +75,10 @@ def account(shared_server, request):
 
 
 def bench_tool(name):
-    """A program of bench/: of build/, else the newest of any build; built where there is none yet."""
+    """A program of bench/: where VEREDUS_BENCH_TOOLS says, else of build/, else the newest of any build; built where
+    there is none yet."""
+    if "VEREDUS_BENCH_TOOLS" in os.environ:
+        return Path(os.environ["VEREDUS_BENCH_TOOLS"]) / name
     builds = [ROOT / "build", *sorted(ROOT.glob("build/*/"), key=lambda p: p.stat().st_mtime, reverse=True)]
     for build in builds:
         if (build / "bench" / name).exists():

@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from harness import poll, processes
 from harness.server import Server
 
 
@@ -179,7 +180,17 @@ def test_unwritable_for_its_owner(new_server):
     fails_to_start(server, re.escape(str(server.data)))
 
 
+def walled(server):
+    """The processes behind a filter."""
+    return [pid for pid in server.roles() if processes.status_kib(pid, "Seccomp") == 2]
+
+
 def test_capabilities_and_privileges_are_gone(server):
+    poll(
+        lambda: "core" in server.roles().values() and len(walled(server)) == len(server.roles()) - 1,
+        10,
+        "all walls",
+    )
     for pid, role in server.roles().items():
         if role == "master":
             continue

@@ -194,7 +194,7 @@ def reconcile(server, books, address="alice@example.test", unanswered=0, samples
 @pytest.fixture
 def faulty(faults):
     """A server under the shim."""
-    server = Server(env=faults.env, config='spool { segment = "4M"  reserve = "1M" }')
+    server = Server(env=faults.env, config='spool { segment = "4M"  reserve = "16M" }')
     server.populate()
     server.start()
     yield server

@@ -149,6 +149,7 @@ class Server:
     # life
 
     def start(self, timeout=20, wait=True):
+        self.log_start = len(self.log())
         if self.log_to is None:
             log = open(self.log_path, "ab")
         else:
@@ -176,7 +177,15 @@ class Server:
             except (OSError, AssertionError):
                 return False
 
-        poll(ready, timeout, f"a banner on {self.host}:{self.port}; the log: {self.log()[-2000:]}", 0.02)
+        def started():
+            return self.log_to is not None or re.search(r" master started ", self.log()[self.log_start :])
+
+        poll(
+            lambda: ready() and started(),
+            timeout,
+            f"a banner on {self.host}:{self.port}; the log: {self.log()[-2000:]}",
+            0.02,
+        )
 
     def smtp(self, **options):
         return Smtp(self.host, self.port, **options)
@@ -191,11 +200,15 @@ class Server:
         return processes.session_members(self.process.pid)
 
     def roles(self):
-        """{pid: role} of the living, by their titles."""
+        """{pid: role} of the living, by their titles; "inbound" is that of class mx."""
         found = {}
         for pid in self.pids():
-            match = re.match(r"veredus: (\S+)", processes.title(pid))
-            found[pid] = match.group(1) if match else ("master" if pid == self.process.pid else "?")
+            match = re.match(r"veredus: (inbound mx|\S+)", processes.title(pid))
+            found[pid] = (
+                match.group(1).removesuffix(" mx")
+                if match
+                else ("master" if pid == self.process.pid else "?")
+            )
         return found
 
     def role_pid(self, role, timeout=10, not_pid=None):
