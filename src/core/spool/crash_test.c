@@ -31,6 +31,10 @@ static const char *const workloads[] = {
     "lald",
     "akadkb",
     "rrarfrfrfrfa",
+    "aardrfa",
+    "aarordrfra",
+    "aardrsrfrfa",
+    "aadrsrfca",
 };
 
 static uint64_t segment;
@@ -49,7 +53,7 @@ static void recover_image(
         cut_recovery(image, model, depth - 1, why);
     assert_int_equal(life_start(&life, image, &m), 0);
     life_check(&life, why);
-    assert_int_equal(life_run(&life, "ado"), 0);
+    assert_int_equal(life_run(&life, "arfdof"), 0);
     life_end(&life);
     assert_int_equal(life_start(&life, image, &m), 0);
     life_check(&life, why);

@@ -373,6 +373,30 @@ static void test_old_checkpoint(void **state)
     }
 }
 
+/* Nothing is numbered twice, whichever way the log's end was found. */
+static void test_sequence(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct life life = {0};
+        uint64_t sequence, number, epoch;
+
+        live(i ? "aaac" : "aaa");
+        assert_int_equal(life_start(&life, disk, &model), 0);
+        sequence = life.store.log.sequence;
+        number = life.store.log.segment;
+        epoch = life.store.disk.epoch;
+        assert_true(sequence > 6);
+        life_end(&life);
+        assert_int_equal(life_start(&life, disk, &model), 0);
+        assert_true(life.store.log.sequence > sequence);
+        assert_true(life.store.log.segment > number);
+        assert_true(life.store.disk.epoch > epoch);
+        life_end(&life);
+        done();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -392,6 +416,7 @@ int main(void)
         cmocka_unit_test(test_other_spool),
         cmocka_unit_test(test_checkpoint),
         cmocka_unit_test(test_old_checkpoint),
+        cmocka_unit_test(test_sequence),
     };
 
     mallopt(M_MMAP_THRESHOLD, 1 << 30);

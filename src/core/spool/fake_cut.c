@@ -28,6 +28,21 @@ static void put_sector(struct inode *to, const struct inode *from, size_t at)
     memcpy(to->now + at, from->now + at, n);
 }
 
+/* One of the sectors that were being written. */
+static size_t pick_pending(const struct inode *i, uint64_t *seed)
+{
+    size_t count = 0, k = 0;
+
+    for (; k < i->pending_n; k++)
+        count += i->pending[k];
+    if (!count)
+        return 0;
+    count = next_random(seed) % count;
+    for (k = 0; !i->pending[k] || count--; k++)
+        ;
+    return k;
+}
+
 static void survive(struct inode *to, const struct inode *from, enum fake_image how, uint64_t *seed)
 {
     must(fake_resize(&to->now, &to->now_n, how == FAKE_ALL ? from->now_n : from->safe_n));
@@ -38,7 +53,7 @@ static void survive(struct inode *to, const struct inode *from, enum fake_image 
         memcpy(to->now, from->now, from->now_n);
     }
     if (how == FAKE_SOME || how == FAKE_TORN) {
-        size_t torn = from->pending_n ? next_random(seed) % from->pending_n : 0;
+        size_t torn = pick_pending(from, seed);
 
         if (next_random(seed) % 2)
             must(fake_resize(&to->now, &to->now_n, from->now_n));

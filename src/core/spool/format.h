@@ -99,7 +99,7 @@ static inline uint64_t page_up(uint64_t n)
 struct open_head {
     uint64_t previous,
         previous_end; /* a segment and the end of its last confirmed group; 0: none */
-    uint32_t count;   /* segments in use, 8 octets each in the body */
+    uint32_t count;   /* segments in use, EXTENT octets each in the body: number and end */
 };
 
 struct message_head {
@@ -134,6 +134,7 @@ enum {
     OUTCOME_HEAD = 32,
     END_HEAD = 24,
     STATE_HEAD = 16,
+    EXTENT = 16,
     STATE_ENTRY = 12, /* and RCPT_OCTETS for each recipient */
     RCPT_OCTETS = 8,
 };

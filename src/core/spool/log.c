@@ -61,7 +61,7 @@ uint64_t spool_log_room(const struct log *l)
 
 uint64_t spool_log_room_max(const struct disk *d, uint32_t in_use)
 {
-    uint64_t open = page_up(FRAME_HEADER + OPEN_HEAD + (uint64_t)in_use * 8);
+    uint64_t open = page_up(FRAME_HEADER + OPEN_HEAD + (uint64_t)in_use * EXTENT);
 
     return d->segment_size - SEGMENT_DATA - open;
 }
@@ -347,18 +347,24 @@ static int write_open(struct log *l, const struct log_segment *s, const struct l
     return group_end(l);
 }
 
+static void put_extent(char *p, const struct log_extent *x)
+{
+    put_u64(p, x->number);
+    put_u64(p + 8, x->end);
+}
+
 int spool_log_roll(struct log *l, const struct log_segment *s)
 {
     struct log_position before = spool_log_position(l);
-    char *in_use = mem_array(s->count + 1, 8);
+    char *in_use = mem_array(s->count + 1, EXTENT);
     int rc;
 
     seal(l);
     if (!in_use)
         return -ENOMEM;
     for (uint32_t i = 0; i < s->count; i++)
-        put_u64(in_use + (size_t)i * 8, s->in_use[i]);
-    rc = write_open(l, s, &before, str_of(in_use, (size_t)s->count * 8));
+        put_extent(in_use + (size_t)i * EXTENT, &s->in_use[i]);
+    rc = write_open(l, s, &before, str_of(in_use, (size_t)s->count * EXTENT));
     mem_free(in_use);
     if (rc < 0) { /* the next one names the same end of the log */
         l->segment = before.segment;

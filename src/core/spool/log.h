@@ -37,7 +37,10 @@ struct log {
 struct log_segment {
     uint64_t number;
     uint32_t file;
-    uint64_t *in_use;
+    struct log_extent {
+        uint64_t number,
+            end; /* end 0: of the one that is current now, which head.previous_end says */
+    } * in_use;
     uint32_t count;
 };
 

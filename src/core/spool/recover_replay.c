@@ -328,21 +328,33 @@ static int open_segment(struct replay *p, struct segment *s, struct err *e)
     return p->h < 0 ? err_os(e, -p->h, ORIGIN, "%s", p->name) : 0;
 }
 
-/* Which segments are in use, as the youngest readable OPEN record says. */
+/* The end of a segment's records, as a later one says. What lies behind it was cut off once, and
+ * must not come back. */
+static void set_end(struct replay *p, uint64_t number, uint64_t end)
+{
+    struct segment *s = index_segment(p->r->index, number);
+
+    if (s && end >= SEGMENT_DATA && end <= s->size)
+        s->end = end;
+}
+
+/* Which segments are in use, as the youngest readable OPEN record says, and where they end. */
 static int load_in_use(struct replay *p, const struct record *rec, uint32_t count, struct err *e)
 {
     char *body = NULL;
 
-    if (rec->f.body / 8 == count && rec->f.body % 8 == 0 &&
+    if (rec->f.body / EXTENT == count && rec->f.body % EXTENT == 0 && rec->f.body <= p->s->size &&
         frame_check_body(p->r->disk, p->h, rec->at, &rec->f) == 0)
         body = load_body(p, rec);
     if (!body)
-        return 0; /* only the search for missing files is the poorer */
+        return 0;
     mem_free(p->in_use);
     p->in_use_count = 0;
-    p->in_use = mem_array(count + 1, sizeof *p->in_use);
-    for (uint32_t i = 0; p->in_use && i < count; i++)
-        p->in_use[i] = get_u64(body + (size_t)i * 8);
+    p->in_use = mem_array((size_t)count + 1, sizeof *p->in_use);
+    for (uint32_t i = 0; p->in_use && i < count; i++) {
+        p->in_use[i] = get_u64(body + (size_t)i * EXTENT);
+        set_end(p, p->in_use[i], get_u64(body + (size_t)i * EXTENT + 8));
+    }
     mem_free(body);
     if (!p->in_use)
         return out_of_memory(e);
@@ -355,7 +367,6 @@ static int read_open(struct replay *p, struct segment *s, struct err *e)
 {
     char octets[FRAME_HEADER + FRAME_HEAD_MAX];
     struct record rec = {.at = SEGMENT_DATA};
-    struct segment *before;
     struct open_head head;
     size_t got;
     int rc = 0;
@@ -366,10 +377,8 @@ static int read_open(struct replay *p, struct segment *s, struct err *e)
         frame_decode(octets, got, p->r->disk->salt, &rec.f) && rec.f.type == FRAME_OPEN &&
         rec.f.segment == s->number && rec.f.epoch == (uint32_t)s->epoch &&
         open_head_decode(str_of(octets + FRAME_HEADER, rec.f.head), &head)) {
-        before = index_segment(p->r->index, head.previous);
-        if (before && head.previous_end >= SEGMENT_DATA && head.previous_end <= before->size)
-            before->end = head.previous_end;
         rc = load_in_use(p, &rec, head.count, e);
+        set_end(p, head.previous, head.previous_end);
     }
     disk_close(p->r->disk, p->h);
     return rc;

@@ -124,6 +124,11 @@ static int room_for_free(struct store *s)
     return 0;
 }
 
+static struct log_extent extent_of(const struct segment *s)
+{
+    return (struct log_extent){s->number, s->life == SEGMENT_CURRENT ? 0 : s->end};
+}
+
 int spool_store_prepare_begin(struct store *s, struct preparing *p)
 {
     struct index *x = &s->index;
@@ -145,7 +150,7 @@ int spool_store_prepare_begin(struct store *s, struct preparing *p)
     }
     for (uint32_t i = 0; i < x->segment_count; i++)
         if (x->segments[i]->life != SEGMENT_SPARE)
-            p->next.in_use[p->next.count++] = x->segments[i]->number;
+            p->next.in_use[p->next.count++] = extent_of(x->segments[i]);
     if (p->next.count > s->disk.segment_size / 64) /* thousands; the oldest go unwatched */
         p->next.count = (uint32_t)(s->disk.segment_size / 64);
     /* A number is never tried twice: a stamp that failed may be on the disk all the same. */
