@@ -181,6 +181,17 @@ def test_sighup_brings_a_new_generation(server):
     poll(lambda: pid not in server.roles(), GRACE + 10, "the end of the old inbound")
 
 
+def test_a_reload_sends_nobody_away(server):
+    """faults.md 47: who was connected before it may still begin a transaction after it."""
+    with server.smtp() as old:
+        old.hello()
+        server.configure("limits { recipients = 108 }")
+        server.command("reload")
+        old.deliver("a@there.example", ["alice@example.test"], message("old generation"))
+        old.quit()
+    server.mail("alice@example.test", 1)
+
+
 def test_reload_answers_when_it_is_live(server):
     server.configure("limits { recipients = 109 }")
     server.command("reload")

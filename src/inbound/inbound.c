@@ -11,6 +11,10 @@
 #include "inbound/events.h"
 #include "inbound/smtp/service.h"
 
+enum {
+    LEAVE_MS = 5000
+};
+
 struct inbound_listener {
     struct listener *listener;
     struct smtp_listener smtp;
@@ -22,7 +26,7 @@ struct inbound {
     struct smtp_service *smtp;
     struct inbound_listener *listeners;
     struct cond changed;
-    bool ending;
+    bool leaving, ending; /* by a reload; sessions are told to end */
 };
 
 int inbound_prepare(struct role *r, struct err *e)
@@ -54,10 +58,8 @@ static void on_peer(void *arg, const struct role_peer *peer, int fd)
     cond_wake_all(&in->changed);
 }
 
-static void on_drain(void *arg)
+static void end_sessions(struct inbound *in)
 {
-    struct inbound *in = arg;
-
     close_listeners(in);
     if (in->smtp && !in->ending)
         smtp_service_drain(in->smtp);
@@ -65,11 +67,22 @@ static void on_drain(void *arg)
     cond_wake_all(&in->changed);
 }
 
+/* Who is here has come to the server, not to a generation of it: sessions get some time to end by
+ * themselves before they are sent away. */
+static void on_drain(void *arg)
+{
+    struct inbound *in = arg;
+
+    close_listeners(in);
+    in->leaving = true;
+    cond_wake_all(&in->changed);
+}
+
 static void on_stop(void *arg)
 {
     struct inbound *in = arg;
 
-    on_drain(in);
+    end_sessions(in);
     if (in->smtp)
         smtp_service_stop_at(in->smtp, in->role->stop_at);
 }
@@ -116,10 +129,10 @@ static int start(struct inbound *in, struct err *e)
     if (smtp_service_open(&in->smtp, r->config, &in->core, r->event, e) < 0)
         return -1;
     /* Clients are not asked in before there is somebody to keep their mail. */
-    while (!in->ending && !core_link_up(&in->core))
+    while (!in->ending && !in->leaving && !core_link_up(&in->core))
         if (cond_wait(&in->changed, "core", e) < 0)
             return -1;
-    if (in->ending)
+    if (in->ending || in->leaving)
         return 0;
     in->listeners = mem_array(r->listener_count ? r->listener_count : 1, sizeof *in->listeners);
     if (!in->listeners)
@@ -129,6 +142,15 @@ static int start(struct inbound *in, struct err *e)
             return -1;
     role_ready(r);
     return 0;
+}
+
+static void leave(struct inbound *in)
+{
+    uint64_t before = fiber_deadline_shorten(run_now() + LEAVE_MS);
+
+    smtp_service_wait(in->smtp, NULL);
+    fiber_deadline_restore(before);
+    end_sessions(in);
 }
 
 int inbound_run(struct role *r, struct err *e)
@@ -142,8 +164,10 @@ int inbound_run(struct role *r, struct err *e)
     core_link_init(&in.core, r->event);
     role_serve(r, &handler, &in);
     rc = start(&in, e);
-    while (rc == 0 && !in.ending)
+    while (rc == 0 && !in.ending && !in.leaving)
         rc = cond_wait(&in.changed, "the end", e);
+    if (rc == 0 && in.leaving && !in.ending)
+        leave(&in);
     close_listeners(&in);
     if (in.smtp)
         smtp_service_close(&in.smtp);

@@ -207,6 +207,14 @@ void smtp_accept(void *arg, int fd, const struct net_address *peer)
     service->count++;
 }
 
+int smtp_service_wait(struct smtp_service *s, struct err *e)
+{
+    while (s->count && !s->draining)
+        if (cond_wait(&s->changed, "sessions", e) < 0)
+            return -1;
+    return 0;
+}
+
 void smtp_service_drain(struct smtp_service *service)
 {
     service->draining = true;
@@ -217,6 +225,7 @@ void smtp_service_drain(struct smtp_service *service)
         if (s->phase < PHASE_MAIL)
             scope_cancel(&s->scope);
     }
+    cond_wake_all(&service->changed);
 }
 
 void smtp_service_stop_at(struct smtp_service *s, uint64_t at)

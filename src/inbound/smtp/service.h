@@ -36,6 +36,9 @@ void smtp_accept(void *arg, int fd, const struct net_address *peer);
 
 uint32_t smtp_service_sessions(const struct smtp_service *s);
 
+/* Suspends until there is no session, or they have been told to end; -1 at the fiber's deadline. */
+int smtp_service_wait(struct smtp_service *s, struct err *e);
+
 /* Sessions without a transaction get 421 4.3.2 now, the others when their transaction has ended. */
 void smtp_service_drain(struct smtp_service *s);
 
