@@ -37,6 +37,9 @@ def test_held_mail_is_listed_and_delivered_after_a_reload(make_server, tmp_path)
     listed = mailq(server, tmp_path)
     assert listed.returncode == 0 and row["id"].encode() in listed.stdout
     assert server.json("queue", "list", "--to", "carol@example.test") == []
+    assert server.json("queue", "list", row["id"]) == [row]
+    assert server.run("queue", "list", "0000000000000").returncode == 1
+    assert server.run("queue", "list", "--status", "odd").returncode == 2
 
     server.configure("")
     server.command("reload")

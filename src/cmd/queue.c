@@ -63,11 +63,27 @@ static void print_rows(json_t *rows)
     print_table(rows, columns, sizeof columns / sizeof *columns);
 }
 
+/* One line for each ID that is not there. */
+static int missing(const struct cmd *c, const json_t *rows)
+{
+    int status = EXIT_DONE;
+
+    for (unsigned n = 0; n < c->count; n++) {
+        bool found = false;
+        for (size_t i = 0; i < json_array_size(rows) && !found; i++)
+            found = strcmp(text_of(json_array_get(rows, i), "id"), c->args[n]) == 0;
+        if (!found)
+            status = cmd_fail("%s: not in the queue", c->args[n]);
+    }
+    return status;
+}
+
 static int list(struct cmd *c, struct client *client, void *arg)
 {
     json_t *all, *rows, *row;
     struct err e;
     size_t i;
+    int status;
 
     (void)arg;
     all = client_ask_list(client, request_new("queue.list"), &e);
@@ -79,12 +95,29 @@ static int list(struct cmd *c, struct client *client, void *arg)
         print_json(rows);
     else
         print_rows(rows);
+    status = missing(c, all);
     json_decref(rows);
     json_decref(all);
-    return EXIT_DONE;
+    return status;
+}
+
+static bool is_state(const char *word)
+{
+    static const char *const states[] = {"queued", "active", "deferred", "held"};
+
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        if (strcmp(states[i], word) == 0)
+            return true;
+    return false;
 }
 
 int cmd_queue_list(struct cmd *c)
 {
+    const char *status = cmd_value(c, "status");
+
+    if (status && !is_state(status)) {
+        cmd_fail("--status: queued, active, deferred or held, not \"%s\"", status);
+        return EXIT_USAGE;
+    }
     return client_run(c, CLIENT_SERVER, list, NULL);
 }

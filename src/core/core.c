@@ -5,15 +5,24 @@
 
 #include "base/timefmt.h"
 
+#include "ipc/inbound_core.h"
+
 #include "core/admit.h"
 #include "core/intake.h"
 #include "core/queue/queue.h"
 
+/* Without memory the message stays safe in the spool, but nothing begins with it: at start that
+ * ends the start, later the next start finds it. */
 static int on_live(void *arg, const struct spool_found *found)
 {
     struct core *c = arg;
+    char id[IC_ID_CHARS + 1];
 
-    return queue_add(c->queue, found);
+    if (queue_add(c->queue, found) == 0)
+        return 0;
+    ic_id_format(found->id, id);
+    log_error(c->event, "message_not_queued", kv_c("id", id), kv_c("why", "out of memory"));
+    return -1;
 }
 
 static void on_state(void *arg, enum spool_state state)
