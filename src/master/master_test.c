@@ -18,6 +18,27 @@
 
 #include "master/server_rig.h"
 
+/* What an inbound says of itself. */
+struct who {
+    unsigned index, generation;
+    int pid, core;
+};
+
+static struct who who_of(const char *answer)
+{
+    struct who w = {.core = -1};
+
+    if (sscanf(answer, "inbound mx %u generation %u pid %d core %d", &w.index, &w.generation,
+            &w.pid, &w.core) < 3)
+        fail_msg("not an answer: \"%s\"", answer);
+    return w;
+}
+
+static struct who who(void)
+{
+    return who_of(once(connect_inbound(), "who"));
+}
+
 static void test_life(void **state)
 {
     struct stat st;

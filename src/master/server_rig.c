@@ -190,18 +190,3 @@ const char *once(int fd, const char *line)
     close(fd);
     return answer;
 }
-
-struct who who_of(const char *answer)
-{
-    struct who w = {.core = -1};
-
-    if (sscanf(answer, "inbound mx %u generation %u pid %d core %d", &w.index, &w.generation,
-            &w.pid, &w.core) < 3)
-        fail_msg("not an answer: \"%s\"", answer);
-    return w;
-}
-
-struct who who(void)
-{
-    return who_of(once(connect_inbound(), "who"));
-}

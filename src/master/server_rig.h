@@ -48,11 +48,3 @@ int connect_runtime(const char *name);
 const char *talk(int fd, const char *line);
 /* The same, and closes fd. */
 const char *once(int fd, const char *line);
-
-/* What an inbound says of itself. */
-struct who {
-    unsigned index, generation;
-    int pid, core;
-};
-struct who who_of(const char *answer);
-struct who who(void);
