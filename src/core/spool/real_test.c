@@ -26,10 +26,13 @@ static int on_live(void *arg, const struct spool_found *f)
     return 0;
 }
 
-static struct spool *open_real(struct err *e)
+static struct spool *open_real(uint64_t cache, struct err *e)
 {
-    struct spool_settings settings = {
-        .sys = &sys_real, .path = directory, .segment = 1 << 20, .on_live = on_live};
+    struct spool_settings settings = {.sys = &sys_real,
+        .path = directory,
+        .segment = 1 << 20,
+        .cache = cache,
+        .on_live = on_live};
     struct spool *s = NULL;
 
     recovered = 0;
@@ -107,6 +110,30 @@ static void check_message(struct spool *s, uint64_t id)
     mem_free(p);
 }
 
+/* Fresh messages that later ones have pushed out of memory are read from disk. */
+FIBER_TEST(test_pushed_out)
+{
+    const uint64_t first = 1 << 20, last = first + 20;
+    struct spool_change end = {.kind = SPOOL_END};
+    struct spool_stats stats;
+    struct spool *s;
+    struct err e;
+
+    s = open_real(8 * OCTETS, &e);
+    assert_non_null(s);
+    for (uint64_t id = first; id < last; id++) {
+        struct spool_message *m = message(id);
+        assert_int_equal(spool_commit(s, &m, 1, NULL, 0, SPOOL_MAIL, &e), 0);
+    }
+    for (uint64_t id = first; id < last; id++)
+        check_message(s, id);
+    spool_stats(s, &stats);
+    assert_true(stats.cache_hits > 0 && stats.cache_hits < last - first);
+    for (end.id = first; end.id < last; end.id++)
+        assert_int_equal(spool_change(s, &end, 1, &e), 0);
+    spool_close(&s);
+}
+
 FIBER_TEST(test_real)
 {
     struct committer c[FIBERS];
@@ -116,7 +143,7 @@ FIBER_TEST(test_real)
     struct spool *s;
 
     assert_non_null(mkdtemp(directory));
-    s = open_real(&e);
+    s = open_real(0, &e);
     assert_non_null(s);
     scope_init(&scope);
     for (unsigned i = 0; i < FIBERS; i++) {
@@ -127,10 +154,10 @@ FIBER_TEST(test_real)
     spool_stats(s, &stats);
     assert_int_equal(stats.commits, FIBERS * EACH);
     assert_true(stats.groups < stats.commits);
-    assert_null(open_real(&e)); /* a second server on the same spool (fault 49) */
+    assert_null(open_real(0, &e)); /* a second server on the same spool (fault 49) */
     assert_non_null(strstr(e.text, "another server"));
     spool_close(&s);
-    s = open_real(&e);
+    s = open_real(0, &e);
     assert_non_null(s);
     assert_int_equal(recovered, FIBERS * EACH / 2);
     for (uint64_t id = 2; id <= FIBERS * EACH; id += 2)
@@ -163,6 +190,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_real),
+        cmocka_unit_test(test_pushed_out),
     };
     const uint8_t key[16] = {1};
 

@@ -213,31 +213,6 @@ FIBER_TEST(test_kept)
     fake_free(f);
 }
 
-/* Fresh messages that later ones have pushed out of memory are read from disk. */
-FIBER_TEST(test_pushed_out)
-{
-    struct fake_disk *f = fake_new();
-    struct spool_settings settings = settings_for(f);
-    struct spool_stats stats;
-    struct spool *s = NULL;
-    struct err e;
-
-    settings.cache = 8192;
-    memset(&heard, 0, sizeof heard);
-    assert_int_equal(spool_open(&s, &settings, &e), 0);
-    for (uint64_t id = 1; id <= 20; id++)
-        must_commit(s, id, 1000);
-    assert_true(heard.released > 0 && heard.released < 20);
-    for (uint64_t id = 1; id <= 20; id++)
-        check_message(s, id, 1000);
-    spool_stats(s, &stats);
-    assert_true(stats.cache_hits > 0);
-    must_end(s, 1);
-    spool_close(&s);
-    assert_int_equal(heard.released, 20);
-    fake_free(f);
-}
-
 /* A failed recipient's outcome and its DSN are one commit (DURABILITY.md section 2, 6). */
 FIBER_TEST(test_batch)
 {
@@ -597,7 +572,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_kept),
-        cmocka_unit_test(test_pushed_out),
         cmocka_unit_test(test_batch),
         cmocka_unit_test(test_outcomes),
         cmocka_unit_test(test_checksum),
