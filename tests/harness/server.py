@@ -77,6 +77,8 @@ class Server:
         self.submission, self.top, self.extra = submission, top, config
         self.domains, self.accounts = domains, accounts
         self.env = {**os.environ, "UBSAN_OPTIONS": "print_stacktrace=1", **(env or {})}
+        # Memory that was freed would otherwise be held back, and look like memory that is used.
+        self.env["ASAN_OPTIONS"] = self.env.get("ASAN_OPTIONS", "") + ":quarantine_size_mb=8"
         self.prefix, self.preexec, self.log_to = list(prefix), preexec, log_to
         self.process = None
         self.expect_trouble = False  # set by tests that kill processes themselves
