@@ -15,6 +15,7 @@ enum {
     SEEDS = 4,     /* of each image with a random choice */
     NEST_EACH = 7, /* cuts whose images are also cut while they are recovered */
 #endif
+    PREFIXES = 2 * SEEDS + 2,
     WIDE = 256 << 10, /* a segment for messages of several frames */
 };
 
@@ -61,13 +62,14 @@ static void recover_image(
     fake_free(image);
 }
 
+/* What the disk may hold now; of a recovery that was cut, one image of each kind. */
 static void each_image(
-    struct fake_disk *disk, const struct model *model, unsigned depth, const char *why)
+    struct fake_disk *disk, const struct model *model, unsigned depth, bool nested, const char *why)
 {
     char what[160];
 
     for (int how = 0; how < FAKE_IMAGES; how++) {
-        unsigned seeds = how == FAKE_SOME || how == FAKE_TORN ? SEEDS : 1;
+        unsigned seeds = nested ? 1 : how == FAKE_PREFIX ? PREFIXES : how > FAKE_PREFIX ? SEEDS : 1;
 
         for (unsigned seed = 0; seed < seeds; seed++) {
             snprintf(what, sizeof what, "%s, image %d.%u", why, how, seed);
@@ -92,7 +94,7 @@ static void cut_recovery(
         life_end(&life);
         snprintf(what, sizeof what, "%.120s, recovery cut at %u", why, (unsigned)cut);
         if (rc < 0)
-            each_image(disk, model, depth, what);
+            each_image(disk, model, depth, true, what);
         fake_free(disk);
         if (rc == 0)
             break;
@@ -107,7 +109,6 @@ static void test_cut(void **state)
         int rc;
 
         segment = strpbrk(workloads[w], "ml") ? WIDE : 0;
-
         do {
             struct fake_disk *disk = fake_new();
             struct model model = {0};
@@ -120,7 +121,7 @@ static void test_cut(void **state)
                 rc = life_run(&life, workloads[w]);
             life_end(&life);
             snprintf(why, sizeof why, "%s, cut at %u", workloads[w], (unsigned)cut);
-            each_image(disk, &model, cut % NEST_EACH == 0, why);
+            each_image(disk, &model, cut % NEST_EACH == 0, false, why);
             fake_free(disk);
         } while (rc < 0);
     }

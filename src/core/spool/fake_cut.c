@@ -43,6 +43,16 @@ static size_t pick_pending(const struct inode *i, uint64_t *seed)
     return k;
 }
 
+static void survive_prefix(struct inode *to, const struct inode *from, uint64_t count)
+{
+    for (size_t k = 0; count && k < from->pending_n && k * SECTOR < from->now_n; k++) {
+        if (!from->pending[k])
+            continue;
+        put_sector(to, from, k * SECTOR);
+        count--;
+    }
+}
+
 static void survive(struct inode *to, const struct inode *from, enum fake_image how, uint64_t *seed)
 {
     must(fake_resize(&to->now, &to->now_n, how == FAKE_ALL ? from->now_n : from->safe_n));
@@ -52,6 +62,8 @@ static void survive(struct inode *to, const struct inode *from, enum fake_image 
     } else if (from->now_n) {
         memcpy(to->now, from->now, from->now_n);
     }
+    if (how == FAKE_PREFIX)
+        survive_prefix(to, from, *seed);
     if (how == FAKE_SOME || how == FAKE_TORN) {
         size_t torn = pick_pending(from, seed);
 
@@ -70,12 +82,14 @@ static void survive(struct inode *to, const struct inode *from, enum fake_image 
     must(fake_touch(to, 0, to->now_n) && fake_make_safe(to));
 }
 
-struct fake_disk *fake_after_cut(const struct fake_disk *f, enum fake_image how, uint64_t seed)
+struct fake_disk *fake_after_cut(struct fake_disk *f, enum fake_image how, uint64_t seed)
 {
     struct fake_disk *n = fake_new();
-    bool names = how == FAKE_ALL;
+    bool names = how == FAKE_ALL || how == FAKE_PREFIX;
 
-    seed = seed * 0x9e3779b97f4a7c15U + 1;
+    pthread_mutex_lock(&f->lock);
+    if (how != FAKE_PREFIX)
+        seed = seed * 0x9e3779b97f4a7c15U + 1;
     if (how == FAKE_SOME || how == FAKE_TORN)
         names = next_random(&seed) % 2;
     n->random = f->random;
@@ -92,6 +106,7 @@ struct fake_disk *fake_after_cut(const struct fake_disk *f, enum fake_image how,
             }
     memcpy(n->safe, n->names, sizeof n->safe);
     n->safe_count = n->name_count;
+    pthread_mutex_unlock(&f->lock);
     return n;
 }
 

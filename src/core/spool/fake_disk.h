@@ -9,10 +9,11 @@
 #include "io/sys.h"
 
 enum fake_image {
-    FAKE_NONE, /* what was synced, and nothing else */
-    FAKE_ALL,  /* everything that was written */
-    FAKE_SOME, /* any of the pending sectors, names as a prefix, by seed */
-    FAKE_TORN, /* as FAKE_SOME, and one pending sector is garbage */
+    FAKE_NONE,   /* what was synced, and nothing else */
+    FAKE_ALL,    /* everything that was written */
+    FAKE_PREFIX, /* of each file's pending sectors the first ones, as many as the seed says */
+    FAKE_SOME,   /* any of the pending sectors, by seed; names all or none */
+    FAKE_TORN,   /* as FAKE_SOME, and one pending sector is garbage */
     FAKE_IMAGES,
 };
 
@@ -23,7 +24,7 @@ void fake_free(struct fake_disk *f);
 const struct sys *fake_sys(struct fake_disk *f);
 
 /* What is on the disk after the power was lost now. */
-struct fake_disk *fake_after_cut(const struct fake_disk *f, enum fake_image how, uint64_t seed);
+struct fake_disk *fake_after_cut(struct fake_disk *f, enum fake_image how, uint64_t seed);
 
 /* Operations so far that change the disk or make something durable; from the n-th on (0: never)
  * everything fails, as for a machine without power. */

@@ -14,9 +14,10 @@
  * What was confirmed is there, what was refused is not. */
 static void fail_at(enum fake_call call, uint64_t n, int error, bool lasting, bool keeps)
 {
-    struct fake_disk *f = fake_new(), *after;
+    struct fake_disk *f = fake_new(), *after, *at_once = NULL;
     struct spool *s = open_on(f);
     bool confirmed[40] = {0};
+    uint64_t refused = 0;
     struct err e;
 
     must_commit(s, 1, 3000);
@@ -25,8 +26,13 @@ static void fail_at(enum fake_call call, uint64_t n, int error, bool lasting, bo
     fake_fail(f, call, n, error, lasting);
     for (uint64_t id = 2; id < 40; id++) {
         confirmed[id] = commit(s, id, 9000, &e) == 0;
-        if (!confirmed[id])
-            assert_int_equal(e.status.class, 4);
+        if (confirmed[id])
+            continue;
+        assert_int_equal(e.status.class, 4);
+        if (refused)
+            continue;
+        refused = id;
+        at_once = fake_after_cut(f, FAKE_ALL, 0);
     }
     fake_fail(f, call, 0, 0, false);
     after = fake_after_cut(f, FAKE_NONE, n);
@@ -41,6 +47,13 @@ static void fail_at(enum fake_call call, uint64_t n, int error, bool lasting, bo
     }
     spool_close(&s);
     fake_free(after);
+    if (at_once && !lasting) {
+        s = open_on(at_once);
+        if (heard.alive[refused])
+            fail_msg("call %d.%u: %u was refused too early", call, (unsigned)n, (unsigned)refused);
+        spool_close(&s);
+    }
+    fake_free(at_once);
 }
 
 FIBER_TEST(test_sync_fails)
@@ -98,8 +111,8 @@ FIBER_TEST(test_full)
         check_message(s, k, 20000);
         must_end(s, k);
     }
-    fiber_sleep(2500, NULL); /* the spool looks once a second */
-    assert_int_equal(heard.state, SPOOL_READY);
+    while (heard.state != SPOOL_READY) /* by itself, within a second or two */
+        cond_wait(&heard.state_changed, "state", NULL);
     must_commit(s, id + 1, 20000);
     spool_close(&s);
     fake_free(f);

@@ -19,6 +19,7 @@ static void on_state(void *arg, enum spool_state state)
 {
     (void)arg;
     heard.state = state;
+    cond_wake_all(&heard.state_changed);
 }
 
 static void on_damage(void *arg, const struct spool_damage *d)

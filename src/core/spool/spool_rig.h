@@ -17,6 +17,7 @@ enum {
 struct heard {
     unsigned live, recovered, damaged, released;
     enum spool_state state;
+    struct cond state_changed;
     bool alive[IDS];
 };
 extern struct heard heard;
