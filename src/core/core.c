@@ -36,6 +36,8 @@ static void on_state(void *arg, enum spool_state state)
     else
         log_error(c->event, "spool_state", kv_c("state", names[state]));
     intake_tell_state(c);
+    if (state == SPOOL_READY)
+        queue_retry_now(c->queue);
 }
 
 static void on_damage(void *arg, const struct spool_damage *d)

@@ -220,8 +220,8 @@ void process_stop(struct process *p, uint64_t grace_ms)
     p->stop_at = run_now_fresh() + grace_ms;
     buf_init(&payload, 8);
     enc_u64(&payload, grace_ms);
-    /* One that has not begun has promised nothing. */
-    if (!p->ready || !p->channel || !channel_try_notify(p->channel, MR_STOP, buf_str(&payload)))
+    /* Also one that has not said that it is ready: its word may be on the way to us. */
+    if (!p->channel || !channel_try_notify(p->channel, MR_STOP, buf_str(&payload)))
         process_kill(p);
     buf_done(&payload);
 }

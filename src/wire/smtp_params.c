@@ -161,7 +161,7 @@ static int parse_orcpt(struct param p, struct target *t, struct smtp_refusal *r)
     if (ok && str_eq_ascii(type, STR("utf-8")))
         ok = utf8_address(address, t->smtputf8);
     else
-        ok = ok && xtext_printable(address);
+        ok = ok && xtext_no_control(address);
     if (!ok)
         return smtp_refuse_args(r, "ORCPT must be a type, a semicolon and an address as xtext");
     t->rcpt->orcpt = p.value;

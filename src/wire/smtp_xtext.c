@@ -54,6 +54,16 @@ bool xtext_printable(struct str s)
     return true;
 }
 
+bool xtext_no_control(struct str s)
+{
+    while (!str_empty(s)) {
+        int octet = take(&s);
+        if (octet < 32 || octet == 127)
+            return false;
+    }
+    return true;
+}
+
 int xtext_decode(struct str s, struct buf *out)
 {
     size_t before = buf_len(out);

@@ -19,3 +19,6 @@ int xtext_encode(struct str s, struct buf *out);
 
 /* xtext whose octets are all printable ASCII, as ENVID and ORCPT demand (RFC 3461 4.2, 4.4). */
 bool xtext_printable(struct str s);
+
+/* The same, but octets above 127 may stand in it: others encode addresses of RFC 6531 so. */
+bool xtext_no_control(struct str s);

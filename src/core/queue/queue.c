@@ -163,19 +163,27 @@ static void set_timer(struct queue *q)
     timer_set(q->timer, next);
 }
 
-static void on_timer(void *arg)
+static void take_due(struct queue *q, uint64_t until)
 {
-    struct queue *q = arg;
-
     for (unsigned i = 0; i < RETRY_STEPS_MAX; i++) {
         struct queued *m;
-        while ((m = LIST_FIRST(&q->deferred[i], struct queued, link)) && m->due <= run_now()) {
+        while ((m = LIST_FIRST(&q->deferred[i], struct queued, link)) && m->due <= until) {
             list_remove(&m->link);
             q->stats.deferred--;
             put_waiting(q, m);
         }
     }
     set_timer(q);
+}
+
+static void on_timer(void *arg)
+{
+    take_due(arg, run_now());
+}
+
+void queue_retry_now(struct queue *q)
+{
+    take_due(q, DEADLINE_NONE);
 }
 
 static void defer(struct queue *q, struct queued *m)

@@ -54,6 +54,9 @@ void queue_close(struct queue **q);
 /* spool's on_live. Never suspends; -1 without memory. */
 int queue_add(struct queue *q, const struct spool_found *found);
 
+/* What is deferred is tried again at once: the reason has gone. */
+void queue_retry_now(struct queue *q);
+
 /* Suspends until nothing waits for delivery (what is deferred or held does not count). */
 int queue_wait_idle(struct queue *q, struct err *e);
 

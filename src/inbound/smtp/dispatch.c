@@ -58,7 +58,8 @@ bool smtp_in_order(struct session *s, unsigned flags)
 {
     for (size_t i = 0; i < sizeof orders / sizeof *orders; i++)
         if (flags & orders[i].flag && !holds(s, orders[i].flag)) {
-            smtp_say(s, 503, STATUS(5, 5, 1), str_c(orders[i].text));
+            /* What was pipelined behind a MAIL that got 451 is no fault of the client's. */
+            smtp_say_junk(s, 503, STATUS(5, 5, 1), str_c(orders[i].text));
             return false;
         }
     return true;

@@ -10,13 +10,24 @@ void smtp_say_raw(struct session *s, struct str reply)
         session_fail(s, &e);
 }
 
-void smtp_say(struct session *s, uint16_t code, struct err_status status, struct str text)
+static void say(struct session *s, uint16_t code, struct err_status status, struct str text)
 {
     char line[SMTP_REPLY_LINE_MAX];
 
+    smtp_say_raw(s, smtp_reply_line(line, code, status, true, text));
+}
+
+void smtp_say(struct session *s, uint16_t code, struct err_status status, struct str text)
+{
     if (code >= 500)
         s->errors++;
-    smtp_say_raw(s, smtp_reply_line(line, code, status, true, text));
+    say(s, code, status, text);
+}
+
+void smtp_say_junk(struct session *s, uint16_t code, struct err_status status, struct str text)
+{
+    s->junk++;
+    say(s, code, status, text);
 }
 
 void smtp_say_err(struct session *s, uint16_t code, const struct err *e)

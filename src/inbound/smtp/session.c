@@ -109,6 +109,18 @@ static void delay_greeting(struct session *s)
     session_end_with(s, 554, STATUS(5, 5, 0), "you spoke before you were greeted", "early talker");
 }
 
+/* The deadline of the next command, all of it: hostile.md 21. */
+static void set_deadline(struct session *s)
+{
+    uint64_t timeout = s->service->config->limits.command_timeout_ms;
+
+    s->deadline = timeout ? run_now() + timeout : DEADLINE_NONE;
+    if (s->phase == PHASE_CONNECTED && s->greet_until < s->deadline)
+        s->deadline = s->greet_until;
+    fiber_deadline_restore(DEADLINE_NONE);
+    fiber_deadline_shorten(s->deadline);
+}
+
 static void greet(struct session *s)
 {
     const struct config_limits *limits = &s->service->config->limits;
@@ -119,6 +131,7 @@ static void greet(struct session *s)
     s->phase = PHASE_CONNECTED;
     s->greet_until =
         limits->greeting_timeout_ms ? run_now() + limits->greeting_timeout_ms : DEADLINE_NONE;
+    set_deadline(s);
     admit(s);
     if (!s->over)
         delay_greeting(s);
@@ -135,18 +148,6 @@ static size_t line_max(const struct session *s)
     uint64_t max = s->service->config->limits.command_line;
 
     return max && max < STREAM_IN_MAX ? (size_t)max : STREAM_IN_MAX;
-}
-
-/* The deadline of the next command, all of it: hostile.md 21. */
-static void set_deadline(struct session *s)
-{
-    uint64_t timeout = s->service->config->limits.command_timeout_ms;
-
-    s->deadline = timeout ? run_now() + timeout : DEADLINE_NONE;
-    if (s->phase == PHASE_CONNECTED && s->greet_until < s->deadline)
-        s->deadline = s->greet_until;
-    fiber_deadline_restore(DEADLINE_NONE);
-    fiber_deadline_shorten(s->deadline);
 }
 
 /* A line longer than allowed: answered once, then dropped. */

@@ -117,6 +117,8 @@ void session_fail(struct session *s, const struct err *e);
 
 /* The reply to a command: one line, counted where it is an error. */
 void smtp_say(struct session *s, uint16_t code, struct err_status status, struct str text);
+/* The same for a command out of order: counted as junk, not as an error. */
+void smtp_say_junk(struct session *s, uint16_t code, struct err_status status, struct str text);
 void smtp_say_err(struct session *s, uint16_t code, const struct err *e);
 
 /* A whole reply, as it is. */
