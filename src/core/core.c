@@ -9,6 +9,7 @@
 
 #include "core/admit.h"
 #include "core/intake.h"
+#include "core/message.h"
 #include "core/queue/queue.h"
 
 /* Without memory the message stays safe in the spool, but nothing begins with it: at start that
@@ -110,6 +111,7 @@ void core_close(struct core *c)
     queue_close(&c->queue);
     if (c->spool)
         spool_close(&c->spool);
+    messages_done();
     admit_close(&c->admit);
     stores_close(&c->stores);
 }

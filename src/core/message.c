@@ -3,10 +3,29 @@
 #include "base/mem.h"
 
 enum {
-    ARENA_MAX = 8 << 20
+    ARENA_MAX = 8 << 20,
+    SPARE_MAX = 128,          /* blocks kept */
+    SPARE_OCTETS = 40 * 1024, /* of a block that is kept, about */
 };
 
-struct message *message_new(struct str frame)
+/* Blocks that have done their work, for the next ones: with their buffers, which are what costs. */
+static struct {
+    struct message *first;
+    unsigned count;
+} spare;
+
+static struct message *take_spare(void)
+{
+    struct message *m = spare.first;
+
+    if (!m)
+        return NULL;
+    spare.first = m->next_spare;
+    spare.count--;
+    return m;
+}
+
+static struct message *make(void)
 {
     struct message *m = MEM_NEW(struct message);
 
@@ -16,6 +35,15 @@ struct message *message_new(struct str frame)
     buf_init(&m->frame, CHANNEL_FRAME_MAX);
     buf_init(&m->stored, ENVELOPE_MAX);
     buf_init(&m->digest, UPLOAD_DIGEST_MAX + CHANNEL_FRAME_MAX);
+    return m;
+}
+
+struct message *message_new(struct str frame)
+{
+    struct message *m = take_spare();
+
+    if (!m && !(m = make()))
+        return NULL;
     if (buf_put(&m->frame, frame) < 0) {
         message_free(m);
         return NULL;
@@ -23,16 +51,51 @@ struct message *message_new(struct str frame)
     return m;
 }
 
-void message_free(struct message *m)
+static void give_back(struct message *m)
 {
-    if (!m)
-        return;
-    upload_free(m->upload);
     arena_done(&m->arena);
     buf_done(&m->frame);
     buf_done(&m->stored);
     buf_done(&m->digest);
     mem_free(m);
+}
+
+static bool is_small(const struct message *m)
+{
+    return m->frame.cap + m->stored.cap + m->digest.cap <= SPARE_OCTETS;
+}
+
+void message_free(struct message *m)
+{
+    struct message kept;
+
+    if (!m)
+        return;
+    upload_free(m->upload);
+    if (spare.count == SPARE_MAX || !is_small(m)) {
+        give_back(m);
+        return;
+    }
+    arena_reset(&m->arena);
+    buf_clear(&m->frame);
+    buf_clear(&m->stored);
+    buf_clear(&m->digest);
+    kept = (struct message){.arena = m->arena,
+        .frame = m->frame,
+        .stored = m->stored,
+        .digest = m->digest,
+        .next_spare = spare.first};
+    *m = kept;
+    spare.first = m;
+    spare.count++;
+}
+
+void messages_done(void)
+{
+    struct message *m;
+
+    while ((m = take_spare()))
+        give_back(m);
 }
 
 static void message_release(struct spool_message *spool)

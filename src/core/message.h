@@ -19,11 +19,15 @@ struct message {
     struct envelope envelope;
     struct buf stored; /* the envelope encoded */
     struct str content[2];
+    struct message *next_spare;
     struct buf digest; /* joined, where a part of it was PUT */
 };
 
 struct message *message_new(struct str frame);
 void message_free(struct message *m);
+
+/* Some blocks are kept for later; this gives them back. */
+void messages_done(void);
 
 /* Decodes the frame and joins what was uploaded (m->upload); checks sizes and counts. */
 int message_decode(struct message *m, struct err *e);
