@@ -9,7 +9,8 @@
 
 enum {
     TICK_MS = 1000,
-    RETRY_TICKS = 5,        /* between attempts to get a segment from storage that fails */
+    RETRY_TICKS = 5, /* between attempts to get a segment from storage that fails */
+    IDLE_TICKS = 10,
     CHECKPOINT_TICKS = 300, /* a log that grows slowly gets one all the same */
     PINNED_MIN = 4,         /* segments that only hold what others need */
     STATES_MAX = 8 << 20,   /* octets of STATE records at a time */
@@ -219,6 +220,10 @@ static void check_space(struct spool *s)
 {
     uint64_t size = s->settings.segment, have;
 
+    /* An idle server need not look every second. */
+    if (!s->low && s->space.written == s->written && s->ticks % IDLE_TICKS)
+        return;
+    s->space.written = s->written;
     s->space.disk = &s->store.disk;
     if (pool_run(s->back, space_run, &s->space, NULL) < 0 || s->space.rc < 0)
         return;
@@ -315,7 +320,7 @@ static void wind_up(struct spool *s)
 {
     timer_set(s->tick, DEADLINE_NONE);
     spool_publish(s);
-    while (s->finished < s->handed_in && !s->down)
+    while (s->finished < s->handed_in && !s->down && s->writer.running)
         cond_wait(&s->flushed, "spool flush", NULL);
     while (large_chore(s))
         ;

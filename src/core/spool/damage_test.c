@@ -201,6 +201,7 @@ static void test_forged(void **state)
     at = find_frame(FRAME_CONTENT, 1);
     assert_true(frame_at.body > 1000);
     /* All that a sender can guess, but not the spool's id. */
+    forged.head = END_HEAD;
     forged.segment = 1;
     forged.sequence = get_u64(p + message + 24);
     forged.epoch = get_u32(p + message + 32);
@@ -301,6 +302,23 @@ static void test_newer_format(void **state)
     assert_int_not_equal(life_start(&life, disk, &model), 0);
     assert_non_null(strstr(life.why.text, "later version"));
     done();
+}
+
+/* Whoever else may write to it could put mail into it (hostile input 172). */
+static void test_writable(void **state)
+{
+    static const char *const names[] = {"/spool", "/spool/large", "/spool/segment-0001"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        struct life life = {0};
+
+        live("aara");
+        fake_set_mode(disk, names[i], i ? 0620 : 0702);
+        assert_int_not_equal(life_start(&life, disk, &model), 0);
+        assert_non_null(strstr(life.why.text, "others may write"));
+        done();
+    }
 }
 
 /* Both header slots gone: the records say which segment it is. */
@@ -413,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_old_copy),
         cmocka_unit_test(test_newer_format),
         cmocka_unit_test(test_headerless),
+        cmocka_unit_test(test_writable),
         cmocka_unit_test(test_other_spool),
         cmocka_unit_test(test_checkpoint),
         cmocka_unit_test(test_old_checkpoint),

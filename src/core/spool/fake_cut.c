@@ -94,8 +94,14 @@ struct fake_disk *fake_after_cut(struct fake_disk *f, enum fake_image how, uint6
         names = next_random(&seed) % 2;
     n->random = f->random;
     n->space = f->space;
-    for (unsigned i = 0; i < f->inode_count; i++)
-        survive(fake_inode(n), f->inodes[i], how, &seed);
+    for (unsigned i = 0; i < f->inode_count; i++) {
+        struct inode *to = fake_inode(n);
+
+        must(to);
+        to->dir = f->inodes[i]->dir;
+        to->mode = f->inodes[i]->mode;
+        survive(to, f->inodes[i], how, &seed);
+    }
     n->name_count = names ? f->name_count : f->safe_count;
     memcpy(n->names, names ? f->names : f->safe, sizeof n->names);
     for (unsigned i = 0; i < n->name_count; i++)
@@ -165,6 +171,12 @@ void fake_set_size(struct fake_disk *f, const char *path, size_t n)
 
     CHECK(name);
     must(fake_resize(&name->inode->now, &name->inode->now_n, n));
+}
+
+void fake_set_mode(struct fake_disk *f, const char *path, mode_t mode)
+{
+    CHECK(fake_find(f, path));
+    fake_find(f, path)->inode->mode = mode;
 }
 
 void fake_copy(struct fake_disk *f, const char *from, const char *to)

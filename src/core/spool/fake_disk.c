@@ -82,8 +82,10 @@ struct inode *fake_inode(struct fake_disk *f)
     struct inode *i = MEM_NEW(struct inode);
 
     CHECK(f->inode_count < NAMES * 4);
-    if (i)
-        f->inodes[f->inode_count++] = i;
+    if (!i)
+        return NULL;
+    i->mode = 0600;
+    f->inodes[f->inode_count++] = i;
     return i;
 }
 
@@ -292,7 +294,8 @@ static int fake_sync_dir(const struct sys *s, const char *path)
 
 static int fill_stat(const struct inode *i, struct sys_stat *st)
 {
-    *st = (struct sys_stat){.size = i->now_n, .blocks = i->now_n, .mode = 0600, .is_dir = i->dir};
+    *st =
+        (struct sys_stat){.size = i->now_n, .blocks = i->now_n, .mode = i->mode, .is_dir = i->dir};
     return 0;
 }
 
@@ -318,13 +321,21 @@ static int fake_lock(const struct sys *s, int h)
     return 0;
 }
 
-/* Directories are there at once: the spool's are made before anything counts. */
+/* Directories are durable at once: the spool's are made before anything counts. */
 static int fake_mkdir(const struct sys *s, const char *path, mode_t mode)
 {
-    (void)s;
-    (void)path;
-    (void)mode;
-    return 0;
+    struct fake_disk *f = disk_of(s);
+    struct inode *i;
+
+    if (fake_find(f, path))
+        return (int)done(f, -EEXIST);
+    i = fake_inode(f);
+    if (!i)
+        return (int)done(f, -ENOMEM);
+    i->dir = true;
+    i->mode = mode;
+    f->safe[f->safe_count++] = *fake_name(f, path, i);
+    return (int)done(f, 0);
 }
 
 static int fake_rename(const struct sys *s, const char *from, const char *to)

@@ -49,4 +49,5 @@ void fake_space(struct fake_disk *f, uint64_t octets); /* what the disk can hold
 /* The octets of a file, to damage them, as if they were durable; NULL where there is none. */
 char *fake_file(struct fake_disk *f, const char *path, size_t *n);
 void fake_set_size(struct fake_disk *f, const char *path, size_t n);
+void fake_set_mode(struct fake_disk *f, const char *path, mode_t mode);
 void fake_copy(struct fake_disk *f, const char *from, const char *to);

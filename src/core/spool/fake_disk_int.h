@@ -18,6 +18,7 @@ struct inode {
     unsigned char *pending; /* a sector each */
     size_t pending_n;
     bool dir;
+    mode_t mode;
 };
 
 struct name {

@@ -118,6 +118,38 @@ FIBER_TEST(test_full)
     fake_free(f);
 }
 
+/* A second after the last group a mark follows it. From then on damage to that group is known from
+ * a group that power has cut, which nobody was told of. */
+FIBER_TEST(test_marked)
+{
+    struct fake_disk *f = fake_new(), *after;
+    struct spool *s = open_on(f);
+    char *p, *heap = mem_alloc(20000);
+    struct spool_stats stats;
+    size_t n, got;
+    struct err e;
+
+    must_commit(s, 1, 10000);
+    do {
+        fiber_sleep(10, NULL);
+        spool_stats(s, &stats);
+    } while (stats.groups < 3); /* the segment's first, the message's, the mark */
+    after = fake_after_cut(f, FAKE_NONE, 0);
+    spool_close(&s);
+    fake_free(f);
+    p = fake_file(after, "/spool/segment-0001", &n);
+    p = memmem(p, n, "bcdefghijk", 10);
+    assert_non_null(p);
+    p[3] ^= 4;
+    s = open_on(after);
+    assert_int_equal(heard.recovered, 1);
+    assert_int_equal(spool_read(s, 1, SPOOL_CONTENT, 0, heap, 20000, &got, &e), -1);
+    assert_int_equal(heard.damaged, 1);
+    spool_close(&s);
+    mem_free(heap);
+    fake_free(after);
+}
+
 /* A message that is damaged on the disk is never given out (fault 20, R10). */
 FIBER_TEST(test_damaged)
 {
@@ -209,6 +241,7 @@ int main(void)
         cmocka_unit_test(test_write_fails),
         cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_full),
+        cmocka_unit_test(test_marked),
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_memory),
     };

@@ -58,10 +58,15 @@ static int read_header(struct recovery *r, struct look *l, const char *name, str
 {
     char slots[2][SEGMENT_HEADER_MAX] = {0}, data[FRAME_HEADER] = {0};
     int h = disk_open(r->disk, name, O_RDONLY), rc;
+    struct sys_stat st;
     size_t got;
 
     if (h < 0)
         return err_os(e, -h, ORIGIN, "%s", name);
+    if (r->disk->sys->fstat(r->disk->sys, h, &st) == 0 && st.mode & 022) {
+        disk_close(r->disk, h);
+        return err_set(e, ERR_PERMANENT, ORIGIN, "%s: others may write to it", name);
+    }
     rc = disk_read_some(r->disk, h, slots[0], SEGMENT_HEADER_MAX, 0, &got);
     if (rc == 0)
         rc = disk_read_some(r->disk, h, slots[1], SEGMENT_HEADER_MAX, SPOOL_PAGE, &got);

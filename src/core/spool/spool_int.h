@@ -74,6 +74,7 @@ struct spool {
     struct space_check {
         const struct disk *disk;
         struct sys_space space;
+        uint64_t written; /* what the log had then */
         int rc;
     } space;
     struct surplus {

@@ -10,6 +10,19 @@ static const char ORIGIN[] = "spool";
 
 /* ---- opening */
 
+/* Whoever may write to the spool may put mail into anybody's name. */
+static int check_mode(const struct disk *d, const char *path, struct err *e)
+{
+    struct sys_stat st;
+    int rc = d->sys->stat(d->sys, path, &st);
+
+    if (rc < 0)
+        return err_os(e, -rc, ORIGIN, "%s", path);
+    if (st.mode & 022)
+        return err_set(e, ERR_PERMANENT, ORIGIN, "%s: others may write to it", path);
+    return 0;
+}
+
 static int make_dir(const struct disk *d, const char *name, struct err *e)
 {
     char path[DISK_PATH];
@@ -17,7 +30,9 @@ static int make_dir(const struct disk *d, const char *name, struct err *e)
 
     if (rc == 0)
         rc = d->sys->mkdir(d->sys, path, 0700);
-    return rc < 0 && rc != -EEXIST ? err_os(e, -rc, ORIGIN, "%s", path) : 0;
+    if (rc < 0 && rc != -EEXIST)
+        return err_os(e, -rc, ORIGIN, "%s", path);
+    return check_mode(d, path, e);
 }
 
 /* The names of the directories are durable before the first record. */
