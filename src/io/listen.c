@@ -74,25 +74,22 @@ static void close_all(int *fds, unsigned count)
     }
 }
 
+/* The first socket listens before it is shared: two programs that start at once cannot both think
+ * that they were alone, as they could with a socket that only tries. */
 static int listen_shared(
     const struct net_address *asked, int backlog, int *fds, unsigned count, struct err *e)
 {
     struct net_address a = *asked;
 
-    if (net_port(&a)) {
-        int probe = listen_tcp(&a, backlog, false, e);
-        if (probe < 0)
-            return -1;
-        close(probe);
-    }
     for (unsigned i = 0; i < count; i++) {
-        fds[i] = listen_tcp(&a, backlog, true, e);
-        if (fds[i] < 0 || getsockname(fds[i], &a.any, &a.len) < 0) {
-            if (fds[i] >= 0)
-                failed(e, errno, &a, "getsockname");
-            close_all(fds, count);
-            return -1;
-        }
+        fds[i] = listen_tcp(&a, backlog, i > 0, e);
+        if (fds[i] >= 0 && set_option(fds[i], SOL_SOCKET, SO_REUSEPORT, 1) == 0 &&
+            getsockname(fds[i], &a.any, &a.len) == 0)
+            continue;
+        if (fds[i] >= 0)
+            failed(e, errno, &a, "share");
+        close_all(fds, count);
+        return -1;
     }
     return 0;
 }
