@@ -9,7 +9,7 @@
 
 enum {
     TICK_MS = 1000,
-    RETRY_TICKS = 5, /* between attempts to get a segment from storage that fails */
+    RETRY_TICKS = 3, /* between attempts to get a segment from storage that fails */
     IDLE_TICKS = 10,
     CHECKPOINT_TICKS = 300, /* a log that grows slowly gets one all the same */
     PINNED_MIN = 4,         /* segments that only hold what others need */

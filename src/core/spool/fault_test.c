@@ -118,6 +118,63 @@ FIBER_TEST(test_full)
     fake_free(f);
 }
 
+/* Storage that fails for good: commits are refused, what is there can be read, changes that nobody
+ * waits for wait; and when it works again all goes on by itself (fault 18). */
+FIBER_TEST(test_broken)
+{
+    struct fake_disk *f = fake_new();
+    struct spool *s = open_on(f);
+    struct spool_change c = {
+        .kind = SPOOL_OUTCOME, .id = 1, .outcome = {.state = SPOOL_DEFERRED, .attempts = 9}};
+    struct spool_found found;
+    struct err e;
+
+    must_commit(s, 1, 5000);
+    fake_fail(f, FAKE_SYNC, 1, EROFS, true);
+    assert_int_equal(commit(s, 2, 5000, &e), -1);
+    assert_int_equal(e.status.subject * 10 + e.status.detail, 30);
+    assert_int_equal(spool_change(s, &c, 1, &e), 0);
+    while (heard.state != SPOOL_BROKEN)
+        cond_wait(&heard.state_changed, "state", NULL);
+    assert_int_equal(commit(s, 3, 5000, &e), -1);
+    check_message(s, 1, 5000);
+    fake_fail(f, FAKE_SYNC, 0, 0, false);
+    while (heard.state != SPOOL_READY)
+        cond_wait(&heard.state_changed, "state", NULL);
+    must_commit(s, 4, 5000);
+    spool_close(&s);
+    s = open_on(f);
+    assert_int_equal(heard.recovered, 2);
+    assert_true(spool_find(s, 1, &found));
+    assert_int_equal(found.rcpt[0].attempts, 9);
+    spool_close(&s);
+    fake_free(f);
+}
+
+/* A disk that cannot be read at delivery (fault 20): said so once, and the message stays. */
+FIBER_TEST(test_unreadable)
+{
+    struct fake_disk *f = fake_new();
+    struct spool *s = open_on(f);
+    char *heap = mem_alloc(5000);
+    struct spool_found found;
+    size_t got;
+    struct err e;
+
+    must_commit(s, 1, 5000);
+    spool_close(&s);
+    s = open_on(f);
+    fake_fail(f, FAKE_READ, 2, EIO, false);
+    assert_int_equal(spool_read(s, 1, SPOOL_CONTENT, 0, heap, 5000, &got, &e), -1);
+    assert_int_equal(e.class, ERR_PERMANENT);
+    assert_int_equal(heard.damaged, 1);
+    assert_true(spool_find(s, 1, &found));
+    check_message(s, 1, 5000);
+    spool_close(&s);
+    mem_free(heap);
+    fake_free(f);
+}
+
 /* A second after the last group a mark follows it. From then on damage to that group is known from
  * a group that power has cut, which nobody was told of. */
 FIBER_TEST(test_marked)
@@ -241,6 +298,8 @@ int main(void)
         cmocka_unit_test(test_write_fails),
         cmocka_unit_test(test_short_writes),
         cmocka_unit_test(test_full),
+        cmocka_unit_test(test_broken),
+        cmocka_unit_test(test_unreadable),
         cmocka_unit_test(test_marked),
         cmocka_unit_test(test_damaged),
         cmocka_unit_test(test_memory),
