@@ -6,7 +6,8 @@
  * before, one fdatasync, again. Then the spool over the same file system: FIBERS fibers that each
  * commit one message after the other, wait for it, and hand in its end, which nobody waits for. CPU
  * a message is that of the whole process, both threads. Then KEPT messages (default: none) are put
- * in and stay, and the spool is opened again, with its checkpoint and without.
+ * in and stay, and the spool is opened again, with its checkpoint and without. SECONDS 0: that
+ * alone.
  */
 #include "core/spool/spool.h"
 
@@ -248,7 +249,8 @@ static void run(void *arg)
 {
     struct scope *scope = arg;
 
-    rate(scope);
+    if (bench.seconds)
+        rate(scope);
     if (bench.kept)
         recovery(scope);
     run_stop();
@@ -278,7 +280,8 @@ int main(int argc, char **argv)
     CHECK(bench.content && bench.fibers);
     memset(bench.content, 'x', bench.octets);
     table_seed(key);
-    bare();
+    if (bench.seconds)
+        bare();
     CHECK(run_open(&e) == 0);
     scope_init(&scope);
     CHECK(fiber_start(&scope, "bench", run, &scope, &e) == 0);
