@@ -19,7 +19,7 @@ run: build
 	@if [ -t 0 ] && [ -t 1 ]; then exec build/veredus demo; else exec build/veredus demo --once; fi
 
 test:
-	@tools/install-deps build test
+	@tools/install-deps build test peers
 	@tools/run-tests
 
 # Beside Postfix and the bare acceptor. One thing at a time; nothing else should run on the machine.
