@@ -87,6 +87,12 @@ struct config_route {
     struct str helo_name, from_address;
 };
 
+struct config_map {
+    struct str title;             /* as written: USER@D, @D, @*.D */
+    struct str sender, recipient; /* USER@D or @D; empty: unchanged */
+    bool header;
+};
+
 struct config_limits {
     uint64_t message_size, recipients;
     uint64_t connections, connections_per_client, connections_per_network;
@@ -120,6 +126,22 @@ struct config {
         struct config_times retry;
         uint64_t lifetime_ms, warn_after_ms;
     } queue;
+    bool mx_private, srs;
+    struct str always_bcc;
+    struct {
+        bool strangers, double_bounces;
+        uint64_t quote; /* octets */
+        uint64_t rate;  /* a minute */
+    } dsn;
+    struct {
+        uint64_t keep_ms, size;
+    } trace;
+    struct {
+        uint64_t connections, connections_per_site, messages_per_connection;
+        uint64_t idle_ms, connect_timeout_ms, greeting_timeout_ms, mail_timeout_ms;
+        uint64_t rcpt_timeout_ms, data_timeout_ms, block_timeout_ms, final_timeout_ms;
+        struct config_blocks source; /* single addresses */
+    } outbound;
     struct {
         struct config_blocks allow;
     } relay;
@@ -134,6 +156,8 @@ struct config {
     uint32_t tls_count;
     struct config_route *route;
     uint32_t routes;
+    struct config_map *map;
+    uint32_t maps;
 };
 
 /* One problem of a configuration file. */

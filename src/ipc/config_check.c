@@ -77,6 +77,12 @@ void config_check(const struct config *c, struct config_checker *k)
         report(k, "queue", 0, "retry", "empty: at least one pause is needed");
     if (c->queue.warn_after_ms >= c->queue.lifetime_ms)
         report(k, "queue", 0, "warn-after", "not below lifetime");
+    for (uint32_t i = 0; i < c->outbound.source.count; i++)
+        if (c->outbound.source.v[i].bits != 128)
+            report(k, "outbound", 0, "source", "not a single address");
+    for (uint32_t i = 0; i < c->maps; i++)
+        if (str_empty(c->map[i].sender) && str_empty(c->map[i].recipient))
+            report(k, "map", i, "sender", "neither this nor recipient is given");
     if (c->spool.large >= c->spool.segment)
         report(k, "spool", 0, "large", "not below segment");
 }

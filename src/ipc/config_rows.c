@@ -101,6 +101,14 @@ static const struct config_row top_rows[] = {
     {WORD("sync", sync, sync_words), .preset = "group",
         .sentence = "Whether mail is durable before it is acknowledged; none is for tests only, "
                     "and loses mail at a power failure."},
+    {YES_NO("mx-private", mx_private), .preset = "no",
+        .sentence = "Whether mail may go to hosts with private or link-local addresses that an MX "
+                    "record names."},
+    {YES_NO("srs", srs), .preset = "yes",
+        .sentence = "Whether mail that an alias forwards elsewhere leaves with a reverse-path of "
+                    "ours (SRS), so that SPF holds and bounces find their way back."},
+    {TEXT("always-bcc", always_bcc, sound_mailbox), .otherwise = "nobody",
+        .sentence = "Who gets a copy of each message that is accepted."},
     {NUMBER("shutdown-grace", ROW_TIME, shutdown_grace_ms, SECOND, 10 * MINUTE), .preset = "10s",
         .sentence = "How long running transactions may go on after the server was told to end."},
 };
@@ -156,12 +164,62 @@ static const struct config_row queue_rows[] = {
     {NUMBER("retry", ROW_TIMES, queue.retry, SECOND, 7 * DAY), .preset = "1m 5m 15m 1h 4h",
         .sentence = "The pauses between attempts to deliver; the last one repeats.",
         .rfc = "RFC 5321 4.5.4.1"},
-    {NUMBER("lifetime", ROW_TIME, queue.lifetime_ms, MINUTE, 60 * DAY), .preset = "5d",
+    {NUMBER("lifetime", ROW_TIME, queue.lifetime_ms, SECOND, 60 * DAY), .preset = "5d",
         .sentence = "How long delivery is attempted before the mail goes back.",
         .rfc = "RFC 5321 4.5.4.1"},
-    {NUMBER("warn-after", ROW_TIME, queue.warn_after_ms, MINUTE, 60 * DAY), .flags = ROW_ZERO,
+    {NUMBER("warn-after", ROW_TIME, queue.warn_after_ms, SECOND, 60 * DAY), .flags = ROW_ZERO,
         .preset = "4h", .sentence = "When a sender hears that a mail is delayed; 0: never.",
         .rfc = "RFC 3461 4.1"},
+};
+
+static const struct config_row dsn_rows[] = {
+    {YES_NO("strangers", dsn.strangers), .preset = "yes",
+        .sentence = "Whether strangers may ask for reports of success.", .rfc = "RFC 3461 4.1"},
+    {NUMBER("quote", ROW_SIZE, dsn.quote, K, 16 * M), .preset = "50K",
+        .sentence = "How much of a message a report quotes; of a larger one its header only.",
+        .rfc = "RFC 3461 4.3"},
+    {NUMBER("rate", ROW_COUNT, dsn.rate, 1, MANY), .flags = ROW_ZERO, .preset = "600",
+        .sentence = "Reports a minute in all; further ones wait."},
+    {YES_NO("double-bounces", dsn.double_bounces), .preset = "no",
+        .sentence = "Whether the postmaster gets reports that cannot be delivered."},
+};
+
+static const struct config_row trace_rows[] = {
+    {NUMBER("keep", ROW_TIME, trace.keep_ms, HOUR, 3650 * DAY), .preset = "14d",
+        .sentence = "How long the history of messages is kept."},
+    {NUMBER("size", ROW_SIZE, trace.size, 16 * M, 1024 * G), .preset = "4G",
+        .sentence = "How much of the disk the history may take; the oldest goes first."},
+};
+
+static const struct config_row outbound_rows[] = {
+    {NUMBER("connections", ROW_COUNT, outbound.connections, 1, 20000), .preset = "1000",
+        .sentence = "Connections to other servers in all."},
+    {NUMBER("connections-per-site", ROW_COUNT, outbound.connections_per_site, 1, 1000),
+        .preset = "20",
+        .sentence = "Connections to the hosts of one destination; fewer while they fail."},
+    {NUMBER("messages-per-connection", ROW_COUNT, outbound.messages_per_connection, 1, MANY),
+        .flags = ROW_ZERO, .preset = "1000",
+        .sentence = "Messages over one connection; a remote LIMITS keyword lowers it.",
+        .rfc = "RFC 9422"},
+    {NUMBER("idle", ROW_TIME, outbound.idle_ms, 0, 5 * MINUTE), .preset = "2s",
+        .sentence = "How long a connection waits for the next message."},
+    {NETWORKS("source", outbound.source),
+        .sentence = "Addresses of this machine to connect from, one of each family."},
+    {NUMBER("connect-timeout", ROW_TIME, outbound.connect_timeout_ms, 100, HOUR), .preset = "30s",
+        .sentence = "How long one address of a host has to answer."},
+    {NUMBER("greeting-timeout", ROW_TIME, outbound.greeting_timeout_ms, 100, HOUR), .preset = "5m",
+        .sentence = "How long a remote server has for its greeting, and for its answer to EHLO.",
+        .rfc = "RFC 5321 4.5.3.2.1"},
+    {NUMBER("mail-timeout", ROW_TIME, outbound.mail_timeout_ms, 100, HOUR), .preset = "5m",
+        .sentence = "For its answer to MAIL.", .rfc = "RFC 5321 4.5.3.2.2"},
+    {NUMBER("rcpt-timeout", ROW_TIME, outbound.rcpt_timeout_ms, 100, HOUR), .preset = "5m",
+        .sentence = "For its answer to a RCPT.", .rfc = "RFC 5321 4.5.3.2.3"},
+    {NUMBER("data-timeout", ROW_TIME, outbound.data_timeout_ms, 100, HOUR), .preset = "2m",
+        .sentence = "For its answer to DATA.", .rfc = "RFC 5321 4.5.3.2.4"},
+    {NUMBER("block-timeout", ROW_TIME, outbound.block_timeout_ms, 100, HOUR), .preset = "3m",
+        .sentence = "For taking a piece of a message.", .rfc = "RFC 5321 4.5.3.2.5"},
+    {NUMBER("final-timeout", ROW_TIME, outbound.final_timeout_ms, 100, HOUR), .preset = "10m",
+        .sentence = "For its answer to a whole message.", .rfc = "RFC 5321 4.5.3.2.6"},
 };
 
 static const struct config_row spool_rows[] = {
@@ -263,6 +321,18 @@ static const struct config_row route_rows[] = {
 };
 #undef SECTION
 
+#define SECTION config_map
+static const struct config_row map_rows[] = {
+    {TEXT("sender", sender, sound_map_address), .otherwise = "unchanged",
+        .sentence = "What such an address becomes where it sends; @DOMAIN keeps the local part."},
+    {TEXT("recipient", recipient, sound_map_address), .otherwise = "unchanged",
+        .sentence = "What such an address becomes where it receives."},
+    {YES_NO("header", header), .preset = "yes",
+        .sentence = "Whether the header fields of mail from own users and trusted networks are "
+                    "changed too: From, Sender and Reply-To by sender, To and Cc by recipient."},
+};
+#undef SECTION
+
 /* ---- sections */
 
 #define TITLED(pointer, counter, element, most_elements, check)                                    \
@@ -271,9 +341,9 @@ static const struct config_row route_rows[] = {
     .most = most_elements, .sound_title = check
 #define ROWS(table) .rows = table, .count = ARRAY_COUNT(table)
 
-_Static_assert(offsetof(struct config_listen, title) == 0 &&
-                   offsetof(struct config_tls_files, title) == 0 &&
-                   offsetof(struct config_route, title) == 0,
+_Static_assert(
+    offsetof(struct config_listen, title) == 0 && offsetof(struct config_tls_files, title) == 0 &&
+        offsetof(struct config_route, title) == 0 && offsetof(struct config_map, title) == 0,
     "the title comes first");
 
 const struct config_section config_sections[] = {
@@ -301,6 +371,9 @@ const struct config_section config_sections[] = {
         .offset = offsetof(struct config, limits),
         ROWS(limit_rows),
         .sentence = "What strangers may cost. Where 0 is allowed it means no limit."},
+    {.name = "dsn", ROWS(dsn_rows), .sentence = "Reports to senders of what became of their mail."},
+    {.name = "trace", ROWS(trace_rows), .sentence = "The history of each message."},
+    {.name = "outbound", ROWS(outbound_rows), .sentence = "How mail is sent to other servers."},
     {.name = "relay",
         ROWS(relay_rows),
         .sentence = "Who may send through this server without logging in: by default nobody."},
@@ -314,5 +387,12 @@ const struct config_section config_sections[] = {
                     "sender. A route gives no right to relay.",
         .example = "\"legacy.example\"\n"
                    "via = \"lmtp:[127.0.0.1]:24\"\n"},
+    {.name = "map",
+        TITLED(map, maps, config_map, 10000, sound_map_title),
+        ROWS(map_rows),
+        .sentence = "An address or a whole domain (USER@DOMAIN, @DOMAIN, @*.DOMAIN; the longest "
+                    "match wins) that is another one: canonical names, masquerading.",
+        .example = "\"@*.corp.example\"\n"
+                   "sender = \"@corp.example\"\n"},
 };
 const size_t config_section_count = ARRAY_COUNT(config_sections);

@@ -133,3 +133,20 @@ int sound_route_title(struct str s, struct err *e)
         s = str_from(s, 2);
     return sound_host_name(s, NULL) < 0 ? wrong(e, why) : 0;
 }
+
+int sound_map_title(struct str s, struct err *e)
+{
+    if (str_starts(s, STR("@*.")))
+        return sound_host_name(str_from(s, 3), NULL) < 0 ? wrong(e, "not @*.DOMAIN") : 0;
+    return sound_map_address(s, e);
+}
+
+int sound_map_address(struct str s, struct err *e)
+{
+    static const char why[] = "neither USER@DOMAIN nor @DOMAIN";
+    struct mailbox m;
+
+    if (str_starts(s, STR("@")))
+        return sound_host_name(str_from(s, 1), NULL) < 0 ? wrong(e, why) : 0;
+    return mailbox_parse(s, &m, NULL) < 0 || str_empty(m.domain) ? wrong(e, why) : 0;
+}

@@ -16,3 +16,5 @@ int sound_via(struct str s, struct err *e);
 int sound_mailbox(struct str s, struct err *e);
 int sound_title(struct str s, struct err *e);
 int sound_route_title(struct str s, struct err *e);
+int sound_map_title(struct str s, struct err *e);   /* USER@DOMAIN, @DOMAIN, @*.DOMAIN */
+int sound_map_address(struct str s, struct err *e); /* USER@DOMAIN, @DOMAIN */
