@@ -1,0 +1,210 @@
+/* ipc/core_outbound.h: what core and outbound say to each other.
+ *
+ * core opens connections to sites (CO_OPEN: an assignment, numbered by core, never used again) and
+ * outbound pulls deliveries over them: CO_NEXT hands in the outcome of the delivery before and gets
+ * the next one, or nothing; then outbound keeps the connection for a while (idle), until CO_WORK
+ * says that there is more, or ends it with CO_CLOSED. A delivery carries its recipients and as much
+ * of the message as fits into the frame; the rest is asked for in pieces. core never waits for
+ * outbound and keeps no call open for an idle connection.
+ *
+ * Outcomes are kept by outbound until core says that they are in its log (CO_CONFIRM), and told
+ * again to a new core: the first thing outbound says on a new channel is CO_ATTACH, with all that
+ * the core before did not confirm and what is still on its way; core hands it nothing before.
+ * Keyed by (id, recipient, attempt), told twice they change nothing.
+ *
+ * Encoders and decoders as in ipc/inbound_core.h; nothing here is believed by either side.
+ */
+#pragma once
+
+#include "base/arena.h"
+
+#include "ipc/codec.h"
+#include "ipc/inbound_core.h"
+
+enum {
+    CO_HOSTS_MAX = 100,        /* of an assignment */
+    CO_RCPTS_MAX = 1000,       /* of a delivery */
+    CO_READ_MAX = 60 * 1024,   /* octets of a piece */
+    CO_INLINE_MAX = 48 * 1024, /* of content within a delivery */
+    CO_TEXT_MAX = 1024,        /* of a reply as it is kept: the rest is cut */
+    CO_OUTCOMES_MAX = 4096,    /* deliveries not confirmed; then outbound pulls nothing more */
+    CO_TRIED_MAX = 16,         /* addresses named in a failure */
+};
+
+enum co_type {
+    /* core to outbound */
+    CO_OPEN = 1, /* notice: struct co_open */
+    CO_WORK,     /* notice: u32 assignment: there is something to pull; also ends its idleness */
+    CO_CLOSE,    /* notice: u32 assignment: end it when its transaction has ended */
+    CO_CONFIRM,  /* notice: pairs of (u64 id, u16 attempt) whose outcome is durable */
+
+    /* outbound to core */
+    CO_ATTACH = 32, /* ask: struct co_attach, maybe in several frames -> nothing */
+    CO_NEXT,        /* ask: struct co_next -> struct co_given */
+    CO_READ,        /* ask: struct co_read -> the octets; fewer than asked for: it failed */
+    CO_RCPTS,       /* ask: u32 assignment, u32 from -> recipients of the delivery behind those */
+    CO_CLOSED,      /* notice: struct co_closed: this assignment has ended, its delivery's outcome
+                       (if it had one) was told before by CO_NEXT or goes along here */
+};
+
+/* ---- assignments */
+
+enum co_host_kind {
+    CO_HOST_NAME,    /* A and AAAA of it, asked by outbound */
+    CO_HOST_ADDRESS, /* numeric, without brackets */
+    CO_HOST_UNIX,    /* a path */
+};
+
+struct co_host {
+    enum co_host_kind kind;
+    struct str name;
+    uint16_t port;
+};
+
+struct co_open {
+    uint32_t assignment;
+    bool lmtp;
+    bool by_mx; /* from a public MX: own, loopback and unspecified addresses are refused, private
+                   ones unless mx-private = yes (hostile.md 129) */
+    struct str site;      /* for logs */
+    struct str helo_name; /* empty: hostname */
+    struct co_host *host; /* in the order in which they are to be tried */
+    uint32_t hosts;
+};
+
+/* ---- deliveries */
+
+struct co_rcpt {
+    uint32_t index;     /* the recipient's place in the stored envelope */
+    struct str address; /* as it is to be given at RCPT */
+    struct str orcpt;   /* "type;xtext", or empty */
+    uint8_t notify;     /* set of enum ic_notify */
+};
+
+struct co_delivery {
+    uint64_t id;
+    uint16_t attempt; /* of this delivery: with the id it names its outcome */
+    bool probe;       /* ends after RCPT: nothing is sent (a relay domain's recipients) */
+    bool smtputf8, eight_bit;
+    enum ic_ret ret;
+    struct str envid;        /* xtext as given */
+    struct str reverse_path; /* as it is to be given at MAIL */
+    uint64_t content_size;
+    struct str prefix;  /* header fields in front of the content, whole */
+    struct str content; /* its first octets, maybe all */
+    struct co_rcpt *rcpt;
+    uint32_t rcpts, rcpts_total; /* here; in all (CO_RCPTS gives the rest) */
+};
+
+enum co_given_kind {
+    CO_DELIVERY,
+    CO_NOTHING, /* wait for CO_WORK, idle at most */
+    CO_END,     /* close the connection */
+};
+
+struct co_given {
+    enum co_given_kind kind;
+    struct co_delivery delivery; /* CO_DELIVERY */
+};
+
+struct co_read {
+    uint32_t assignment;
+    uint64_t at; /* octets of the content */
+    uint32_t n;
+};
+
+/* ---- outcomes */
+
+enum co_verdict {
+    CO_SENT,
+    CO_RELAYED,  /* sent; the next hop lacks DSN, so it will not report */
+    CO_DEFERRED, /* 4yz, or the connection failed with the delivery under way */
+    CO_FAILED,   /* 5yz, or it cannot be sent in this form (5.6.3, 5.6.7, 5.3.4) */
+    CO_UNKNOWN,  /* lost between the end of the message and the reply (RFC 1047): deferred */
+    CO_UNTRIED,  /* one recipient too many for this transaction (RFC 5321 4.5.3.1.10), or the
+                    connection ended before its turn: to be given again at once */
+};
+
+/* What was said, once for all recipients that share it. */
+struct co_reply {
+    uint16_t code; /* of the remote's reply; 0: we say so ourselves */
+    struct err_status status;
+    struct str text; /* one line */
+};
+
+struct co_result {
+    uint32_t index; /* of the recipient */
+    enum co_verdict verdict;
+    uint32_t reply; /* index */
+};
+
+struct co_outcome {
+    uint64_t id;
+    uint16_t attempt;
+    struct str host, address; /* that the connection was to: name; IP, or path */
+    struct co_reply *reply;
+    uint32_t replies;
+    struct co_result *result; /* each recipient given once */
+    uint32_t results;
+};
+
+struct co_next {
+    uint32_t assignment;
+    bool greeted; /* the first of a connection: host and address say to whom */
+    struct str host, address;
+    uint32_t messages_max, rcpts_max; /* what the remote said in LIMITS (RFC 9422); 0: nothing */
+    bool has_outcome;
+    struct co_outcome outcome;
+};
+
+/* Why an assignment ended. */
+enum co_end {
+    CO_ENDED_DONE,    /* told to, idle, drained, or the remote took enough messages */
+    CO_ENDED_FAILED,  /* no host could be reached, or none took mail: the site failed for now */
+    CO_ENDED_REFUSED, /* permanently: no such host, or all hosts are ones that mail never goes to */
+    CO_ENDED_LOST,    /* an established connection broke, or the remote said 421 */
+};
+
+struct co_closed {
+    uint32_t assignment;
+    enum co_end end;
+    struct co_reply why;      /* unless DONE */
+    struct str host, address; /* the last one that was tried */
+    struct str tried;         /* for people: what was tried and what each said, one line */
+    bool has_outcome;
+    struct co_outcome outcome;
+};
+
+struct co_flying {
+    uint64_t id;
+    uint16_t attempt;
+};
+
+struct co_attach {
+    bool last;                  /* no more frames follow */
+    struct co_outcome *outcome; /* not confirmed */
+    uint32_t outcomes;
+    struct co_flying *flying; /* being sent at this moment; their outcome follows by CO_ATTACH with
+                                 `late`, since their assignments are no longer known */
+    uint32_t flyings;
+    bool late;
+};
+
+void co_open_encode(const struct co_open *v, struct buf *out);
+int co_open_decode(struct arena *a, struct str p, struct co_open *v, struct err *e);
+void co_next_encode(const struct co_next *v, struct buf *out);
+int co_next_decode(struct arena *a, struct str p, struct co_next *v, struct err *e);
+void co_given_encode(const struct co_given *v, struct buf *out);
+int co_given_decode(struct arena *a, struct str p, struct co_given *v, struct err *e);
+void co_rcpts_encode(const struct co_rcpt *v, uint32_t count, struct buf *out);
+int co_rcpts_decode(
+    struct arena *a, struct str p, struct co_rcpt **v, uint32_t *count, struct err *e);
+void co_read_encode(const struct co_read *v, struct buf *out);
+int co_read_decode(struct str p, struct co_read *v, struct err *e);
+void co_closed_encode(const struct co_closed *v, struct buf *out);
+int co_closed_decode(struct arena *a, struct str p, struct co_closed *v, struct err *e);
+void co_attach_encode(const struct co_attach *v, struct buf *out);
+int co_attach_decode(struct arena *a, struct str p, struct co_attach *v, struct err *e);
+void co_confirm_encode(const struct co_flying *v, uint32_t count, struct buf *out);
+int co_confirm_decode(
+    struct arena *a, struct str p, struct co_flying **v, uint32_t *count, struct err *e);
