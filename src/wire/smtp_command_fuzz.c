@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "base/utf8.h"
 
-#include "wire/smtp_xtext.h"
+#include "mail/xtext.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

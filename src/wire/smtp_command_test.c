@@ -5,8 +5,7 @@
 #include "base/unit_test.h"
 
 #include "mail/testdata.h"
-
-#include "wire/smtp_xtext.h"
+#include "mail/xtext.h"
 
 #define X10    "xxxxxxxxxx"
 #define X60    X10 X10 X10 X10 X10 X10

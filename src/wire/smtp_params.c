@@ -2,8 +2,9 @@
  */
 #include "base/utf8.h"
 
+#include "mail/xtext.h"
+
 #include "wire/smtp_command_int.h"
-#include "wire/smtp_xtext.h"
 
 struct param {
     struct str name, value;

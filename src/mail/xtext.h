@@ -1,4 +1,4 @@
-/* wire/smtp_xtext.h: xtext (RFC 3461 4), by which parameters carry octets that they may not hold.
+/* mail/xtext.h: xtext (RFC 3461 4), by which parameters carry octets that they may not hold.
  *
  * Printable ASCII without "+" and "=" stands for itself, anything else is "+" and two upper-case
  * hexadecimal digits. Decoding is strict.

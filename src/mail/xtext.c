@@ -1,4 +1,4 @@
-#include "wire/smtp_xtext.h"
+#include "mail/xtext.h"
 
 static const char hex[] = "0123456789ABCDEF";
 
