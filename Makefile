@@ -20,6 +20,7 @@ run: build
 
 test:
 	@tools/install-deps build test peers
+	@tools/fetch-peers unbound
 	@tools/run-tests
 
 # Beside Postfix and the bare acceptor. One thing at a time; nothing else should run on the machine.
@@ -49,7 +50,7 @@ check-clients: build
 
 check-peers: build
 	@tools/install-deps test
-	@tools/fetch-peers postfix
+	@tools/fetch-peers postfix exim opensmtpd dovecot unbound
 	$(PYTEST) -m peer tests --ignore=tests/clients
 
 check-style:
