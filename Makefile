@@ -20,7 +20,7 @@ run: build
 
 test:
 	@tools/install-deps build test peers
-	@tools/fetch-peers unbound
+	@tools/fetch-peers unbound || :
 	@tools/run-tests
 
 # Beside Postfix and the bare acceptor. One thing at a time; nothing else should run on the machine.
