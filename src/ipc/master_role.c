@@ -1,6 +1,6 @@
 #include "ipc/master_role.h"
 
-static const char *const kind_names[ROLE_KINDS] = {"core", "inbound"};
+static const char *const kind_names[ROLE_KINDS] = {"core", "inbound", "resolver", "outbound"};
 static const char *const class_names[] = {"", "mx", "client"};
 
 enum {

@@ -5,7 +5,8 @@
  * hears of the end of master by the end of file.
  *
  *   reload, core's:     CONFIG…, then RELOADED (asked: answered when core works with it)
- *   reload, inbound's:  DRAIN (asked: answered when the listeners are closed); new processes serve
+ *   reload, inbound's and outbound's: DRAIN (asked: answered when the listeners are closed); new
+ *                       processes serve
  *   stop:               STOP, then the process ends by itself, or is killed after the grace
  *
  * Encoders and decoders as in ipc/inbound_core.h.

@@ -22,6 +22,8 @@ struct role;
 enum role_kind {
     ROLE_CORE,
     ROLE_INBOUND,
+    ROLE_RESOLVER,
+    ROLE_OUTBOUND,
     ROLE_KINDS,
 };
 
@@ -55,18 +57,30 @@ struct role_peer {
 
 /* Called outside any fiber, must not suspend. What came before role_serve() is told in it. */
 struct role_handler {
-    /* A channel to a peer: fd for channel_open(), the callee's. Core gets one of each inbound, an
-     * inbound one of core; at the start and whenever the peer is a new process. That the old one
-     * has gone is told by its channel. */
+    /* A channel to a peer: fd for channel_open(), the callee's; at the start and whenever one of
+     * both is a new process. That the old one has gone is told by its channel, except where a role
+     * has one peer of a kind: there a new one takes its place, and the old channel is to be closed.
+     *
+     *   core       each inbound, each outbound; one resolver, of the live generation
+     *   inbound    one core; one resolver, of its own generation
+     *   outbound   one core; one resolver, of its own generation
+     *   resolver   core; each inbound and each outbound of its generation
+     *
+     * A drained process whose resolver dies gets the live generation's. No other pair talks. Nobody
+     * but inbound and outbound may wait for a peer before role_ready(): core serves before any
+     * other process is there. */
     void (*on_peer)(void *arg, const struct role_peer *peer, int fd);
     /* Core only (NULL elsewhere): role->config is a new one from now on. The one before stays valid
      * until the reload after this. */
     void (*on_reload)(void *arg);
-    /* A newer generation serves (inbound only): close listeners before this returns, finish what
-     * runs, return from run(). on_stop may still follow. */
+    /* A newer generation serves (inbound and outbound): close listeners before this returns, take
+     * no new work, finish what runs, return from run(). on_stop may still follow. A resolver is
+     * never drained: it serves its generation until the last of it has ended, then it is stopped.
+     */
     void (*on_drain)(void *arg);
     /* The server ends: the same, until role->stop_at (run_now()) at the latest. May come twice with
-     * an earlier time. Core is told after all inbound have ended. */
+     * an earlier time. Inbound and outbound are told at once, the resolver when they have ended,
+     * core last. */
     void (*on_stop)(void *arg);
 };
 
@@ -102,7 +116,7 @@ int role_ask_stop(struct role *r, struct err *e);
 
 /* The processes of this server, master first. */
 struct role_process {
-    const char *role; /* "master", "core", "inbound" */
+    const char *role; /* "master", or role_kind_name() */
     enum role_class class;
     uint16_t index;
     uint32_t pid, generation, restarts;
@@ -131,3 +145,7 @@ int core_prepare(struct role *r, struct err *e);
 int core_run(struct role *r, struct err *e);
 int inbound_prepare(struct role *r, struct err *e);
 int inbound_run(struct role *r, struct err *e);
+int resolver_prepare(struct role *r, struct err *e);
+int resolver_run(struct role *r, struct err *e);
+int outbound_prepare(struct role *r, struct err *e);
+int outbound_run(struct role *r, struct err *e);

@@ -18,7 +18,8 @@
 
 enum {
     LINE_MAX_OCTETS = 100,
-    ASK_WHO = 1, /* inbound to core: nothing -> its pid */
+    ASK_WHO = 1, /* nothing -> its pid */
+    CLIENTS_MAX = 64,
 };
 
 static struct {
@@ -28,8 +29,11 @@ static struct {
     struct listener *listeners[16];
     unsigned listener_count, open;
     bool ending;
-    struct channel *core;      /* inbound's */
-    struct channel *peers[64]; /* core's */
+    struct channel *servers[ROLE_KINDS]; /* whom we ask */
+    struct client {
+        enum role_kind kind;
+        struct channel *channel;
+    } clients[CLIENTS_MAX]; /* who asks us */
     uint32_t reloads;
 } here;
 
@@ -62,12 +66,17 @@ static const struct channel_handler peer_handler = {on_frame, on_closed};
 
 static void on_peer(void *arg, const struct role_peer *peer, int fd)
 {
-    struct channel **slot = &here.core;
+    bool asks_us = here.role->kind == ROLE_RESOLVER ||
+                   (here.role->kind == ROLE_CORE && peer->kind != ROLE_RESOLVER);
+    struct channel **slot = &here.servers[peer->kind];
+    struct client *client = here.clients;
 
     (void)arg;
-    if (here.role->kind == ROLE_CORE) {
-        for (slot = here.peers; *slot && slot < here.peers + 63; slot++)
-            continue;
+    if (asks_us) {
+        while (client->channel && client < here.clients + CLIENTS_MAX - 1)
+            client++;
+        client->kind = peer->kind;
+        slot = &client->channel;
     } else {
         channel_close(slot);
     }
@@ -93,22 +102,44 @@ static const struct role_handler role_events = {on_peer, on_reload, finish, fini
 
 /* ---- sessions */
 
+/* " core 4711", as it says itself; -1 where nobody answers. */
+static void put_server(struct buf *out, enum role_kind kind)
+{
+    struct channel *server = here.servers[kind];
+    struct buf pid;
+
+    buf_init(&pid, 100);
+    if (!server || channel_ask(server, ASK_WHO, STR_NONE, &pid, NULL) < 0)
+        buf_put(&pid, STR("-1"));
+    buf_printf(out, " %s %.*s", role_kind_name(kind), STR_ARG(buf_str(&pid)));
+    buf_done(&pid);
+}
+
+static unsigned count_clients(enum role_kind kind)
+{
+    unsigned n = 0;
+
+    for (unsigned i = 0; i < CLIENTS_MAX; i++)
+        n += here.clients[i].channel && here.clients[i].kind == kind;
+    return n;
+}
+
 static int answer_client(struct stream *s, struct str line, struct err *e)
 {
-    struct buf core;
-    int asked;
+    struct buf servers;
 
     if (str_eq(line, STR("crash")))
         raise(SIGKILL);
     if (str_eq(line, STR("misbehave")))
         return open("/etc/passwd", 0) < 0 && errno == EACCES ? stream_write(s, STR("EACCES\n"), e)
                                                              : stream_write(s, STR("open\n"), e);
-    buf_init(&core, 100);
-    asked = here.core ? channel_ask(here.core, ASK_WHO, STR_NONE, &core, e) : -1;
-    stream_printf(s, e, "inbound %s %u generation %u pid %d core %.*s\r\n",
+    buf_init(&servers, 200);
+    put_server(&servers, ROLE_CORE);
+    put_server(&servers, ROLE_RESOLVER);
+    stream_printf(s, e, "inbound %s %u generation %u pid %d%.*s\r\n",
         role_class_name(here.role->class), here.role->index, here.role->generation, (int)getpid(),
-        asked < 0 ? 4 : (int)buf_len(&core), asked < 0 ? "none" : buf_str(&core).p);
-    buf_done(&core);
+        STR_ARG(buf_str(&servers)));
+    buf_done(&servers);
     return stream_flush(s, e);
 }
 
@@ -142,6 +173,9 @@ static int answer_control(struct stream *s, struct str line, struct err *e)
         buf_put(&text, STR("stopping"));
     } else if (str_eq(line, STR("status"))) {
         put_status(&text, e);
+    } else if (str_eq(line, STR("peers"))) {
+        put_server(&text, ROLE_RESOLVER);
+        buf_printf(&text, " outbound %u", count_clients(ROLE_OUTBOUND));
     }
     stream_write(s, buf_str(&text), e);
     buf_done(&text);
@@ -215,4 +249,5 @@ static int run(struct role *r, struct err *e)
     return 0;
 }
 
-const struct role_room role_rooms[ROLE_KINDS] = {{prepare, run}, {prepare, run}};
+const struct role_room role_rooms[ROLE_KINDS] = {
+    {prepare, run}, {prepare, run}, {prepare, run}, {prepare, run}};

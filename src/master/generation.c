@@ -4,19 +4,29 @@
 
 #include "master/master_int.h"
 
-static int make_class(struct master *m, const struct config *config, enum role_class class,
-    uint32_t generation, struct err *e)
-{
-    bool wide = listeners_wide(config, class);
-    unsigned count = wide ? m->listeners.processes : class == CLASS_CLIENT;
+enum {
+    RESOLVERS = 1,
+    OUTBOUNDS = 1,
+};
 
+static int make(struct master *m, enum role_kind kind, enum role_class class, uint32_t generation,
+    unsigned count, struct err *e)
+{
     for (unsigned i = 0; i < count; i++) {
-        struct process *p = process_new(m, ROLE_INBOUND, class, (uint16_t)i, (uint16_t)count);
+        struct process *p = process_new(m, kind, class, (uint16_t)i, (uint16_t)count);
         if (!p)
             return err_memory(e, "master");
         p->generation = generation;
     }
     return 0;
+}
+
+static int make_inbound(struct master *m, const struct config *config, enum role_class class,
+    uint32_t generation, struct err *e)
+{
+    unsigned count = listeners_wide(config, class) ? m->listeners.processes : class == CLASS_CLIENT;
+
+    return make(m, ROLE_INBOUND, class, generation, count, e);
 }
 
 /* One of that generation that is empty, or was never ready; NULL where there is none. */
@@ -25,7 +35,7 @@ static struct process *find(struct master *m, uint32_t generation, bool empty)
     LIST_EACH(link, &m->processes)
     {
         struct process *p = process_of(link);
-        if (p->kind == ROLE_INBOUND && p->generation == generation && !p->draining &&
+        if (p->kind != ROLE_CORE && p->generation == generation && !p->draining &&
             (empty ? p->pid == 0 : !p->served))
             return p;
     }
@@ -37,22 +47,12 @@ static void drop(struct master *m, uint32_t generation)
     LIST_EACH(link, &m->processes)
     {
         struct process *p = process_of(link);
-        if (p->kind != ROLE_INBOUND || p->generation != generation)
+        if (p->kind == ROLE_CORE || p->generation != generation)
             continue;
         p->draining = true;
         process_kill(p);
     }
     keeper_sweep(m);
-}
-
-static int fill(struct master *m, const struct config *config, uint32_t generation, struct err *e)
-{
-    struct process *p;
-
-    while ((p = find(m, generation, true)))
-        if (keeper_fill(p, config, e) < 0)
-            return -1;
-    return 0;
 }
 
 static int wait_ready(
@@ -73,12 +73,27 @@ static int wait_ready(
     return 0;
 }
 
+/* The empty places, until somebody is ready in each. */
+static int fill(struct master *m, const struct config *config, uint32_t generation, struct err *e)
+{
+    struct process *p;
+
+    while ((p = find(m, generation, true)))
+        if (keeper_fill(p, config, e) < 0)
+            return -1;
+    return wait_ready(m, config, generation, e);
+}
+
 int generation_start(
     struct master *m, const struct config *config, uint32_t generation, struct err *e)
 {
-    if (make_class(m, config, CLASS_MX, generation, e) == 0 &&
-        make_class(m, config, CLASS_CLIENT, generation, e) == 0 &&
-        fill(m, config, generation, e) == 0 && wait_ready(m, config, generation, e) == 0)
+    /* Outbound comes last: core gives it work at once, which a generation that fails would lose. */
+    if (make(m, ROLE_RESOLVER, CLASS_NONE, generation, RESOLVERS, e) == 0 &&
+        make_inbound(m, config, CLASS_MX, generation, e) == 0 &&
+        make_inbound(m, config, CLASS_CLIENT, generation, e) == 0 &&
+        fill(m, config, generation, e) == 0 &&
+        make(m, ROLE_OUTBOUND, CLASS_NONE, generation, OUTBOUNDS, e) == 0 &&
+        fill(m, config, generation, e) == 0)
         return 0;
     drop(m, generation);
     return -1;
@@ -109,9 +124,11 @@ void generation_drain_others(struct master *m)
         LIST_EACH(link, &m->processes)
         {
             struct process *p = process_of(link);
-            if (p->kind != ROLE_INBOUND || p->generation == m->generation)
+            if (p->kind == ROLE_CORE || p->generation == m->generation)
                 continue;
-            if (!p->draining)
+            if (p->kind == ROLE_RESOLVER)
+                p->draining = true;
+            else if (!p->draining)
                 next = p;
             else if (p->generation + GENERATIONS_MAX <= m->generation && p->pid)
                 process_stop(p, m->config->shutdown_grace_ms);
@@ -122,4 +139,26 @@ void generation_drain_others(struct master *m)
         }
     } while (next);
     keeper_sweep(m);
+}
+
+static bool any_asks(struct master *m, uint32_t generation)
+{
+    LIST_EACH(link, &m->processes)
+    {
+        struct process *p = process_of(link);
+        if (p->kind != ROLE_CORE && p->kind != ROLE_RESOLVER && p->generation == generation &&
+            p->pid)
+            return true;
+    }
+    return false;
+}
+
+void generation_end_resolvers(struct master *m)
+{
+    LIST_EACH(link, &m->processes)
+    {
+        struct process *p = process_of(link);
+        if (p->kind == ROLE_RESOLVER && p->draining && !any_asks(m, p->generation))
+            process_stop(p, STOP_RESOLVER_MS);
+    }
 }

@@ -4,56 +4,16 @@
 
 enum {
     START_CRASHES_MAX = 3,
-    FILL_MS = 10000, /* a child that does not take what it gets is given up */
     PAUSE_FIRST_MS = 100,
     PAUSE_MOST_MS = 30000,
     LIVED_MS = 60000, /* a death after so long is a first one again */
 };
-
-static int connect_core(struct process *core, struct process *inbound, struct err *e)
-{
-    int result;
-
-    if (!core || !core->channel || !inbound->channel || inbound->core == core->number)
-        return 0;
-    inbound->core = core->number;
-    core->busy++;
-    inbound->busy++;
-    result = process_connect(core, inbound, e);
-    core->busy--;
-    inbound->busy--;
-    return result;
-}
-
-/* A new core gets a channel to every inbound, a new inbound one to core. */
-static int connect_all(struct process *p, struct err *e)
-{
-    struct master *m = p->master;
-    struct process *next;
-
-    if (p->kind == ROLE_INBOUND)
-        return connect_core(m->core, p, e);
-    do {
-        next = NULL;
-        LIST_EACH(link, &m->processes)
-        {
-            struct process *other = process_of(link);
-            if (other->kind == ROLE_INBOUND && other->channel && other->core != p->number)
-                next = other;
-        }
-        if (next && connect_core(p, next, e) < 0)
-            return -1;
-    } while (next && p->channel);
-    return 0;
-}
 
 static int hand_over(struct process *p, const struct config *config, struct err *e)
 {
     uint64_t before = fiber_deadline_shorten(run_now_fresh() + FILL_MS);
     int result = process_send_start(p, config, p->master->control_fd, e);
 
-    if (result == 0)
-        result = connect_all(p, e);
     fiber_deadline_restore(before);
     return result;
 }
@@ -63,7 +23,6 @@ int keeper_fill(struct process *p, const struct config *config, struct err *e)
     struct master *m = p->master;
     struct err why;
 
-    p->core = 0;
     if (process_spawn(p, &m->scope, &m->sink, e) < 0) {
         process_kill(p);
         return -1;
@@ -74,6 +33,7 @@ int keeper_fill(struct process *p, const struct config *config, struct err *e)
         process_kill(p);
     }
     p->busy--;
+    links_make(m);
     return 0;
 }
 
@@ -142,7 +102,9 @@ void keeper_run(void *arg)
     struct err e;
 
     while (m->phase != MASTER_STOPPING) {
-        uint64_t overdue = kill_overdue(m);
+        uint64_t overdue;
+        links_make(m);
+        overdue = kill_overdue(m);
         p = next_due(m);
         if (!p || run_now_fresh() < p->due_at) {
             master_wait(m, p && p->due_at < overdue ? p->due_at : overdue);
@@ -169,4 +131,5 @@ void keeper_sweep(struct master *m)
         if (p->draining && !p->pid && !p->busy)
             process_free(p);
     }
+    generation_end_resolvers(m);
 }

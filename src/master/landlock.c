@@ -13,6 +13,7 @@
 enum {
     LANDLOCK_VERSION = 1, /* flag of landlock_create_ruleset() */
     LANDLOCK_PATH_BENEATH = 1,
+    LANDLOCK_NET_PORT = 2,
 };
 
 enum landlock_fs {
@@ -45,6 +46,10 @@ struct path_beneath_attr {
     int32_t parent;
 } __attribute__((packed));
 
+struct net_port_attr {
+    uint64_t allowed, port;
+};
+
 enum {
     FS_VERSION_1 = (1 << 13) - 1,
     FILE_RIGHTS = FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE,
@@ -53,7 +58,7 @@ enum {
     PATH_SIZE = 1200,
 };
 
-static struct ruleset_attr handled(int abi, size_t *size)
+static struct ruleset_attr handled(const struct profile *profile, int abi, size_t *size)
 {
     struct ruleset_attr a = {.fs = FS_VERSION_1};
 
@@ -63,7 +68,7 @@ static struct ruleset_attr handled(int abi, size_t *size)
     if (abi >= 3)
         a.fs |= FS_TRUNCATE;
     if (abi >= 4) {
-        a.net = NET_BIND_TCP | NET_CONNECT_TCP;
+        a.net = profile->connects ? NET_BIND_TCP : NET_BIND_TCP | NET_CONNECT_TCP;
         *size = sizeof a.fs + sizeof a.net;
     }
     if (abi >= 5)
@@ -123,11 +128,23 @@ static int allow_path(
     return result;
 }
 
-static int restrict_self(
-    int ruleset, const struct profile *profile, struct str data, uint64_t known, struct err *e)
+/* A source address may be chosen, its port not. */
+static int allow_source(int ruleset, struct err *e)
 {
+    const struct net_port_attr rule = {NET_BIND_TCP, 0};
+
+    if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_NET_PORT, &rule, 0) < 0)
+        return err_os(e, errno, "sandbox", "Landlock rule for ports");
+    return 0;
+}
+
+static int restrict_self(int ruleset, const struct profile *profile, struct str data,
+    const struct ruleset_attr *attr, struct err *e)
+{
+    if (profile->connects && attr->net && allow_source(ruleset, e) < 0)
+        return -1;
     for (size_t i = 0; i < profile->path_count; i++)
-        if (allow_path(ruleset, &profile->paths[i], data, known, e) < 0)
+        if (allow_path(ruleset, &profile->paths[i], data, attr->fs, e) < 0)
             return -1;
     if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
         return err_os(e, errno, "sandbox", "Landlock");
@@ -144,11 +161,11 @@ int landlock_enter(const struct profile *profile, struct str data, int *abi, str
     *abi = 0;
     if (version < 1)
         return 0;
-    attr = handled((int)version, &size);
+    attr = handled(profile, (int)version, &size);
     ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
     if (ruleset < 0)
         return err_os(e, errno, "sandbox", "Landlock rules");
-    result = restrict_self(ruleset, profile, data, attr.fs, e);
+    result = restrict_self(ruleset, profile, data, &attr, e);
     close(ruleset);
     if (result == 0)
         *abi = (int)version;

@@ -52,14 +52,19 @@ static void kill_all(struct master *m, enum role_kind kind)
 
 /* ---- the end */
 
-/* Tells all in that role to end by a time, kills those that do not, and sees them gone. */
-static void end_role(struct master *m, enum role_kind kind, uint64_t by)
+static void tell_end(struct master *m, enum role_kind kind, uint64_t by)
 {
     uint64_t now = run_now_fresh();
 
     LIST_EACH(link, &m->processes)
     if (process_of(link)->kind == kind)
         process_stop(process_of(link), by > now ? by - now : 0);
+}
+
+/* Tells all in that role to end by a time, kills those that do not, and sees them gone. */
+static void end_role(struct master *m, enum role_kind kind, uint64_t by)
+{
+    tell_end(m, kind, by);
     while (any_alive(m, kind) && m->stop_at && master_wait(m, by + KILL_AFTER_MS) == 0)
         continue;
     kill_all(m, kind);
@@ -85,12 +90,18 @@ static void stop(void *arg)
     struct master *m = arg;
     uint64_t grace = m->config->shutdown_grace_ms;
     uint64_t for_core = grace > 2 * STOP_CORE_MS ? STOP_CORE_MS : grace / 2;
+    uint64_t core_at = m->stop_at - for_core;
+    uint64_t resolver_at = core_at - (grace > 2 * STOP_CORE_MS ? STOP_RESOLVER_MS : 0);
 
     notify_stopping();
     if (!m->failed)
         log_info(&m->event, "stopping", kv_u64("grace", grace / 1000));
     listeners_keep(&m->listeners, NULL);
-    end_role(m, ROLE_INBOUND, m->stop_at - for_core);
+    /* Transactions of both have the whole time; what they need outlives them. */
+    tell_end(m, ROLE_OUTBOUND, resolver_at);
+    end_role(m, ROLE_INBOUND, resolver_at);
+    end_role(m, ROLE_OUTBOUND, resolver_at);
+    end_role(m, ROLE_RESOLVER, core_at);
     end_role(m, ROLE_CORE, m->stop_at);
     close_control(m);
     if (!m->failed)
@@ -104,8 +115,8 @@ void master_stop(struct master *m)
 
     if (m->phase == MASTER_STOPPING) {
         m->stop_at = 0;
-        kill_all(m, ROLE_INBOUND);
-        kill_all(m, ROLE_CORE);
+        for (int kind = 0; kind < ROLE_KINDS; kind++)
+            kill_all(m, (enum role_kind)kind);
         master_changed(m);
         return;
     }

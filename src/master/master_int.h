@@ -9,6 +9,8 @@
 
 enum {
     STOP_CORE_MS = 1000, /* of the grace are kept for core, which ends last */
+    STOP_RESOLVER_MS = 200,
+    FILL_MS = 10000,     /* a child that does not take what it gets is given up */
     KILL_AFTER_MS = 300, /* a process that has not ended at its time is killed so much later */
     DRAIN_ASK_MS = 5000, /* within which listeners are closed */
     RELOAD_READY_MS = 30000,
@@ -74,14 +76,20 @@ void keeper_run(void *arg);
 /* Frees places that nobody will fill. */
 void keeper_sweep(struct master *m);
 
+/* links.c */
+/* Gives every process the channels it has not got yet (ipc/role.h, on_peer). Suspends. */
+void links_make(struct master *m);
+
 /* generation.c */
-/* Makes places for all inbound processes of a configuration, fills them, and waits until all are
- * ready. On failure they are dropped. Suspends. */
+/* Makes places for all processes of a generation (every role but core), fills them, and waits until
+ * all are ready. On failure they are dropped. Suspends. */
 int generation_start(
     struct master *m, const struct config *config, uint32_t generation, struct err *e);
-/* Tells all inbound processes of older generations to drain; their listeners are closed when this
- * returns. Suspends. */
+/* Tells all inbound and outbound processes of older generations to drain; their listeners are
+ * closed when this returns. Suspends. */
 void generation_drain_others(struct master *m);
+/* Stops resolvers of old generations that nobody is left to ask. */
+void generation_end_resolvers(struct master *m);
 
 /* reload.c */
 /* 0: live; 1: problems, a line each, and nothing has changed. Suspends. */

@@ -21,15 +21,15 @@
 /* What an inbound says of itself. */
 struct who {
     unsigned index, generation;
-    int pid, core;
+    int pid, core, resolver;
 };
 
 static struct who who_of(const char *answer)
 {
-    struct who w = {.core = -1};
+    struct who w = {0};
 
-    if (sscanf(answer, "inbound mx %u generation %u pid %d core %d", &w.index, &w.generation,
-            &w.pid, &w.core) < 3)
+    if (sscanf(answer, "inbound mx %u generation %u pid %d core %d resolver %d", &w.index,
+            &w.generation, &w.pid, &w.core, &w.resolver) != 5)
         fail_msg("not an answer: \"%s\"", answer);
     return w;
 }
@@ -39,8 +39,18 @@ static struct who who(void)
     return who_of(once(connect_inbound(), "who"));
 }
 
+/* Core asks this resolver, and as many outbound ask it. */
+static void assert_peers(int resolver, unsigned outbounds)
+{
+    char expected[60];
+
+    snprintf(expected, sizeof expected, " resolver %d outbound %u\r\n", resolver, outbounds);
+    assert_string_equal(once(connect_runtime("control"), "peers"), expected);
+}
+
 static void test_life(void **state)
 {
+    const char *answer;
     struct stat st;
     char path[200];
     struct who w;
@@ -51,6 +61,7 @@ static void test_life(void **state)
     w = who();
     assert_int_equal(w.generation, 1);
     assert_true(w.core > 0 && w.pid > 0 && w.core != w.pid);
+    assert_true(w.resolver > 0 && w.resolver != w.core && w.resolver != w.pid);
     assert_non_null(strstr(once(connect_runtime("submit"), "who"), "inbound client 0"));
     snprintf(path, sizeof path, "%s/data/run/control", base);
     assert_int_equal(stat(path, &st), 0);
@@ -61,7 +72,10 @@ static void test_life(void **state)
     snprintf(path, sizeof path, "%s/data/spool", base);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0700);
-    assert_non_null(strstr(once(connect_runtime("control"), "status"), "master:0:1:0 core:0:1:0 "));
+    answer = once(connect_runtime("control"), "status");
+    assert_non_null(strstr(answer, "master:0:1:0 core:0:1:0 resolver:0:1:0 inboundmx:0:1:0 "));
+    assert_non_null(strstr(answer, "outbound:0:1:0 "));
+    assert_peers(w.resolver, 1);
     kill(server, SIGTERM);
     assert_int_equal(wait_end(), 0);
     assert_non_null(strstr(said, " stopped"));
@@ -114,6 +128,107 @@ static void test_death_of_core(void **state)
     assert_int_equal(after.pid, before.pid);
     assert_true(after.core > 0 && after.core != before.core);
     kill(server, SIGTERM);
+    assert_int_equal(wait_end(), 0);
+}
+
+static void test_death_of_resolver(void **state)
+{
+    struct who before, after;
+    uint64_t until = now_ms() + PATIENCE_MS;
+    int fd;
+
+    (void)state;
+    start();
+    await(" started ", 0);
+    fd = connect_inbound();
+    before = who_of(talk(fd, "who"));
+    kill(before.resolver, SIGKILL);
+    await("process_restarted role=resolver", 0);
+    do
+        after = who_of(talk(fd, "who"));
+    while ((after.resolver < 0 || after.resolver == before.resolver) && now_ms() < until);
+    close(fd);
+    assert_int_equal(after.pid, before.pid);
+    assert_int_equal(after.core, before.core);
+    assert_true(after.resolver > 0 && after.resolver != before.resolver);
+    assert_peers(after.resolver, 1);
+    kill(server, SIGTERM);
+    assert_int_equal(wait_end(), 0);
+}
+
+static void await_gone(pid_t pid)
+{
+    uint64_t until = now_ms() + PATIENCE_MS;
+
+    while (kill(pid, 0) == 0 && now_ms() < until)
+        poll(NULL, 0, 5);
+    assert_int_equal(kill(pid, 0), -1);
+}
+
+/* An old generation keeps the resolver that it asks until its last process has ended; what is left
+ * of one whose resolver dies asks the new one. */
+static void test_resolver_of_a_generation(void **state)
+{
+    for (int dies = 0; dies < 2; dies++) {
+        struct who before, live, after;
+        int old;
+        uint64_t until = now_ms() + PATIENCE_MS;
+        start();
+        await(" started ", 0);
+        old = connect_inbound();
+        before = who_of(talk(old, "who"));
+        assert_string_equal(once(connect_runtime("control"), "reload"), "live 1 1000\r\n");
+        live = who();
+        assert_int_equal(live.generation, 2);
+        assert_true(live.resolver != before.resolver);
+        assert_peers(live.resolver, 1);
+        after = who_of(talk(old, "who"));
+        assert_int_equal(after.pid, before.pid);
+        assert_int_equal(after.resolver, before.resolver);
+        if (dies)
+            kill(before.resolver, SIGKILL);
+        while (dies && after.resolver != live.resolver && now_ms() < until)
+            after = who_of(talk(old, "who"));
+        assert_int_equal(after.resolver, dies ? live.resolver : before.resolver);
+        close(old);
+        await_gone(before.pid);
+        await_gone(before.resolver);
+        assert_int_equal(who().resolver, live.resolver);
+        kill(server, SIGTERM);
+        assert_int_equal(wait_end(), 0);
+        said_n = 0;
+    }
+    (void)state;
+}
+
+static void await_refused(void)
+{
+    uint64_t until = now_ms() + PATIENCE_MS;
+    int fd;
+
+    while ((fd = connect_inbound()) >= 0 && now_ms() < until)
+        close(fd);
+    assert_int_equal(fd, -1);
+}
+
+/* What a session needs to its end is there until its end. */
+static void test_resolver_and_core_end_last(void **state)
+{
+    struct who before, after;
+    int fd;
+
+    (void)state;
+    start();
+    await(" started ", 0);
+    fd = connect_inbound();
+    before = who_of(talk(fd, "who"));
+    kill(server, SIGTERM);
+    await(" stopping ", 0);
+    await_refused();
+    after = who_of(talk(fd, "who"));
+    assert_int_equal(after.core, before.core);
+    assert_int_equal(after.resolver, before.resolver);
+    close(fd);
     assert_int_equal(wait_end(), 0);
 }
 
@@ -318,6 +433,7 @@ static void assert_cannot_start(const char *why)
 
 static void test_cannot_start(void **state)
 {
+    static const char *const others[] = {"inbound", "resolver", "outbound"};
     struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(PORT)};
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     char path[200];
@@ -333,10 +449,14 @@ static void test_cannot_start(void **state)
     close(open(path, O_CREAT | O_WRONLY, 0600));
     assert_cannot_start("fail-core: told to fail");
     unlink(path);
-    snprintf(path, sizeof path, "%s/data/fail-inbound", base);
-    close(open(path, O_CREAT | O_WRONLY, 0600));
-    assert_cannot_start("fail-inbound: told to fail");
-    unlink(path);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        char why[60];
+        snprintf(path, sizeof path, "%s/data/fail-%s", base, others[i]);
+        snprintf(why, sizeof why, "fail-%s: told to fail", others[i]);
+        close(open(path, O_CREAT | O_WRONLY, 0600));
+        assert_cannot_start(why);
+        unlink(path);
+    }
     write_config("limits { recipients = \"many\" }");
     assert_cannot_start("veredus.conf:5");
     snprintf(path, sizeof path, "%s/veredus.conf", base);
@@ -397,6 +517,9 @@ int main(int argc, char **argv)
         TEST(test_life),
         TEST(test_death_of_inbound),
         TEST(test_death_of_core),
+        TEST(test_death_of_resolver),
+        TEST(test_resolver_of_a_generation),
+        TEST(test_resolver_and_core_end_last),
         TEST(test_all_end_with_master),
         TEST(test_reload),
         TEST(test_reload_with_problems),

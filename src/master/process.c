@@ -80,6 +80,7 @@ static int fork_child(struct process *p, int channel, int log, struct err *e)
     p->started_at = run_now_fresh();
     p->ready = p->killed = false;
     p->stop_at = DEADLINE_NONE;
+    memset(p->linked, 0, sizeof p->linked);
     err_clear(&p->why);
     return 0;
 }
@@ -197,18 +198,34 @@ static int send_peer(struct process *to, const struct process *peer, int fd, str
     return result;
 }
 
-int process_connect(struct process *a, struct process *b, struct err *e)
+/* One that has ended is no failure: its successor gets a channel of its own. */
+static int connect_end(struct process *to, const struct process *peer, int fd)
 {
-    int fds[2], result;
+    struct err e;
 
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
-        return err_os(e, errno, "master", "socketpair");
-    result = send_peer(a, b, fds[0], e);
-    if (result == 0)
-        result = send_peer(b, a, fds[1], e);
+    if (send_peer(to, peer, fd, &e) == 0)
+        return 0;
+    if (to->pid && to->channel) {
+        to->why = e;
+        process_kill(to);
+    }
+    return -1;
+}
+
+void process_connect(struct process *a, struct process *b)
+{
+    struct process *newer = a->number > b->number ? a : b;
+    int fds[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) {
+        err_os(&newer->why, errno, "master", "socketpair");
+        process_kill(newer);
+        return;
+    }
+    if (connect_end(a, b, fds[0]) == 0)
+        connect_end(b, a, fds[1]);
     close(fds[0]);
     close(fds[1]);
-    return result;
 }
 
 void process_stop(struct process *p, uint64_t grace_ms)

@@ -25,10 +25,10 @@ struct process {
     pid_t pid;       /* 0: nobody */
     uint32_t number; /* of the one who fills it now */
     uint32_t restarts;
-    uint64_t started_at; /* run_now() */
-    uint64_t pause_ms;   /* before the next start but one */
-    uint64_t due_at;     /* of the next start, run_now() */
-    uint32_t core;       /* number of the core to which it has a channel */
+    uint64_t started_at;         /* run_now() */
+    uint64_t pause_ms;           /* before the next start but one */
+    uint64_t due_at;             /* of the next start, run_now() */
+    uint32_t linked[ROLE_KINDS]; /* numbers of those whom it asks, by links.c */
     struct channel *channel;
     bool ready;
     bool served;      /* somebody was ready here once */
@@ -52,8 +52,8 @@ int process_send_start(
     struct process *p, const struct config *config, int control_fd, struct err *e);
 /* The configuration in parts. Suspends. */
 int process_send_config(struct process *p, const struct config *config, struct err *e);
-/* A channel between both. Suspends. */
-int process_connect(struct process *a, struct process *b, struct err *e);
+/* A channel between both. Who does not take it is killed. Suspends. */
+void process_connect(struct process *a, struct process *b);
 
 /* Never suspend. */
 void process_stop(struct process *p, uint64_t grace_ms);

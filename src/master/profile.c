@@ -2,9 +2,11 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 #define ALLOW(call)                                                                                \
@@ -13,8 +15,19 @@
     }
 #define ALLOW_IF(call, condition, arg, v)                                                          \
     {                                                                                              \
-        .number = SCMP_SYS(call), .act = CALL_ALLOW, .when = condition, .argument = arg,           \
-        .value = (uint64_t)(v)                                                                     \
+        .number = SCMP_SYS(call), .act = CALL_ALLOW, .on = { {condition, arg, (uint64_t)(v)} }     \
+    }
+#define ALLOW_SOCKET(domain, type, protocol)                                                       \
+    {                                                                                              \
+        .number = SCMP_SYS(socket), .act = CALL_ALLOW, .on = {                                     \
+            {IF_EQUAL, 0, domain},                                                                 \
+            {IF_SOCKET_TYPE, 1, type},                                                             \
+            {IF_EQUAL, 2, protocol}                                                                \
+        }                                                                                          \
+    }
+#define KILL_IF(call, condition, arg, v)                                                           \
+    {                                                                                              \
+        .number = SCMP_SYS(call), .act = CALL_KILL, .on = { {condition, arg, (uint64_t)(v)} }      \
     }
 #define ANSWER(call, how)                                                                          \
     {                                                                                              \
@@ -47,7 +60,6 @@ static const struct profile_call all_roles[] = {
     ALLOW(ppoll),
     ALLOW(eventfd2),
 
-    ALLOW(accept4),
     ALLOW(recvmsg),
     ALLOW(recvfrom),
     ALLOW(sendmsg),
@@ -185,6 +197,47 @@ static const struct profile_call files[] = {
     ALLOW_IF(clone, IF_BITS, 0, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND),
 };
 
+/* Sockets come from master, connections in by them. */
+static const struct profile_call accepts[] = {
+    ALLOW(accept4),
+    KILL(socket),
+    KILL(connect),
+    KILL(bind),
+    KILL(listen),
+};
+
+/* SMTP, and LMTP also to a local server's socket. bind() chooses the source's address. */
+static const struct profile_call connects[] = {
+    ALLOW_SOCKET(AF_INET, SOCK_STREAM, 0),
+    ALLOW_SOCKET(AF_INET, SOCK_STREAM, IPPROTO_TCP),
+    ALLOW_SOCKET(AF_INET6, SOCK_STREAM, 0),
+    ALLOW_SOCKET(AF_INET6, SOCK_STREAM, IPPROTO_TCP),
+    ALLOW_SOCKET(AF_UNIX, SOCK_STREAM, 0),
+    ALLOW(connect),
+    ALLOW(bind),
+    KILL(listen),
+    KILL(accept),
+    KILL(accept4),
+};
+
+/* What libunbound calls. A question leaves from a random port. */
+static const struct profile_call resolves[] = {
+    ALLOW_SOCKET(AF_INET, SOCK_DGRAM, 0),
+    ALLOW_SOCKET(AF_INET, SOCK_DGRAM, IPPROTO_UDP),
+    ALLOW_SOCKET(AF_INET6, SOCK_DGRAM, 0),
+    ALLOW_SOCKET(AF_INET6, SOCK_DGRAM, IPPROTO_UDP),
+    ALLOW_SOCKET(AF_INET, SOCK_STREAM, 0),
+    ALLOW_SOCKET(AF_INET, SOCK_STREAM, IPPROTO_TCP),
+    ALLOW_SOCKET(AF_INET6, SOCK_STREAM, 0),
+    ALLOW_SOCKET(AF_INET6, SOCK_STREAM, IPPROTO_TCP),
+    ALLOW(connect),
+    ALLOW(bind),
+    ALLOW(sendto),
+    KILL(listen),
+    KILL(accept),
+    KILL(accept4),
+};
+
 /* DATA/keys is not among these, so nothing can be made or removed in DATA itself: what stands there
  * is made before. SQLite wants to remove -wal and -shm with its last connection; they stay. */
 static const struct profile_path core_paths[] = {
@@ -198,11 +251,20 @@ static const struct profile_path core_paths[] = {
     {"", FILES_LIST, false},
 };
 
+#define CALLS(array)                                                                               \
+    {                                                                                              \
+        array, COUNT(array)                                                                        \
+    }
+
 const struct profile profiles[ROLE_KINDS] = {
-    [ROLE_CORE] = {.calls = {{all_roles, COUNT(all_roles)}, {files, COUNT(files)}},
+    [ROLE_CORE] = {.calls = {CALLS(all_roles), CALLS(files), CALLS(accepts)},
         .paths = core_paths,
         .path_count = COUNT(core_paths)},
-    [ROLE_INBOUND] = {.calls = {{all_roles, COUNT(all_roles)}, {no_files, COUNT(no_files)}}},
+    [ROLE_INBOUND] = {.calls = {CALLS(all_roles), CALLS(no_files), CALLS(accepts)}},
+    [ROLE_RESOLVER] = {.calls = {CALLS(all_roles), CALLS(no_files), CALLS(resolves)},
+        .connects = true},
+    [ROLE_OUTBOUND] = {.calls = {CALLS(all_roles), CALLS(no_files), CALLS(connects)},
+        .connects = true},
 };
 
 static const struct profile_call forbidden[] = {
@@ -210,17 +272,13 @@ static const struct profile_call forbidden[] = {
     KILL(execveat),
     KILL(fork),
     KILL(vfork),
-    KILL(socket),
     KILL(socketpair),
-    KILL(connect),
-    KILL(bind),
-    KILL(listen),
     KILL(ptrace),
     KILL(process_vm_readv),
     KILL(process_vm_writev),
     KILL(kill),
     KILL(tkill),
-    {.number = SCMP_SYS(tgkill), .act = CALL_KILL, .when = IF_OTHER_PID, .argument = 0},
+    KILL_IF(tgkill, IF_OTHER_PID, 0, 0),
     KILL(pidfd_open),
     KILL(pidfd_getfd),
     KILL(pidfd_send_signal),
@@ -257,21 +315,9 @@ static const struct profile_call forbidden[] = {
     KILL(swapon),
     KILL(modify_ldt),
     KILL(personality),
-    {.number = SCMP_SYS(mmap),
-        .act = CALL_KILL,
-        .when = IF_ANY_BIT,
-        .argument = 2,
-        .value = PROT_EXEC},
-    {.number = SCMP_SYS(mprotect),
-        .act = CALL_KILL,
-        .when = IF_ANY_BIT,
-        .argument = 2,
-        .value = PROT_EXEC},
-    {.number = SCMP_SYS(clone),
-        .act = CALL_KILL,
-        .when = IF_NOT_BITS,
-        .argument = 0,
-        .value = CLONE_THREAD},
+    KILL_IF(mmap, IF_ANY_BIT, 2, PROT_EXEC),
+    KILL_IF(mprotect, IF_ANY_BIT, 2, PROT_EXEC),
+    KILL_IF(clone, IF_NOT_BITS, 0, CLONE_THREAD),
 };
 
 const struct profile_calls profile_forbidden = {forbidden, COUNT(forbidden)};

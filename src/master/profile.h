@@ -5,7 +5,7 @@
 
 #include "ipc/role.h"
 
-/* Calls that are allowed, or answered, under a condition on one argument. */
+/* Calls that are allowed, or answered, where all conditions hold; one a argument at most. */
 struct profile_call {
     int number; /* of seccomp.h: SCMP_SYS() */
     enum profile_act {
@@ -15,17 +15,20 @@ struct profile_call {
         CALL_ENOSYS,
         CALL_EPERM,
     } act;
-    enum profile_if {
-        IF_ALWAYS,
-        IF_EQUAL,    /* argument == value */
-        IF_NOT_BITS, /* no bit of value is set */
-        IF_BITS,     /* all bits of value are set */
-        IF_ANY_BIT,  /* value is one bit, and set */
-        IF_OWN_PID,  /* the argument is the number of this process */
-        IF_OTHER_PID,
-    } when;
-    unsigned argument;
-    uint64_t value;
+    struct profile_condition {
+        enum profile_if {
+            IF_ALWAYS,
+            IF_EQUAL,       /* argument == value */
+            IF_NOT_BITS,    /* no bit of value is set */
+            IF_BITS,        /* all bits of value are set */
+            IF_ANY_BIT,     /* value is one bit, and set */
+            IF_SOCKET_TYPE, /* value, with SOCK_NONBLOCK and SOCK_CLOEXEC or without */
+            IF_OWN_PID,     /* the argument is the number of this process */
+            IF_OTHER_PID,
+        } when;
+        unsigned argument;
+        uint64_t value;
+    } on[3]; /* the first IF_ALWAYS ends them */
 };
 
 struct profile_calls {
@@ -45,7 +48,8 @@ struct profile_path {
 };
 
 struct profile {
-    struct profile_calls calls[3]; /* those of all, those of the role */
+    struct profile_calls calls[3]; /* those of all, and by what the role needs */
+    bool connects;                 /* by TCP to any port, from a port that the kernel chooses */
     const struct profile_path *paths;
     size_t path_count;
 };

@@ -70,6 +70,7 @@ static int replace(struct master *m, struct config *next, struct err *e)
     m->generation++;
     set_log(m);
     tell_core(m);
+    links_make(m);
     generation_drain_others(m);
     listeners_keep(&m->listeners, m->config);
     config_free(old);

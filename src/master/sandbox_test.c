@@ -20,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -170,9 +171,39 @@ static long socket_unix(void)
     return socket(AF_UNIX, SOCK_STREAM, 0);
 }
 
+static long socket_udp(void)
+{
+    return socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+}
+
+static long socket_unix_datagram(void)
+{
+    return socket(AF_UNIX, SOCK_DGRAM, 0);
+}
+
 static long socket_netlink(void)
 {
     return socket(AF_NETLINK, SOCK_RAW, 0);
+}
+
+static long socket_raw(void)
+{
+    return socket(AF_INET, SOCK_RAW, IPPROTO_ICMP);
+}
+
+static long socket_mptcp(void)
+{
+    return socket(AF_INET, SOCK_STREAM, IPPROTO_MPTCP);
+}
+
+static long socket_packet(void)
+{
+    return socket(AF_PACKET, SOCK_DGRAM, 0);
+}
+
+static long pair_of_sockets(void)
+{
+    return socketpair(AF_UNIX, SOCK_STREAM, 0, (int[2]){0});
 }
 
 static const struct sockaddr_in loopback = {.sin_family = AF_INET};
@@ -189,6 +220,27 @@ static long connect_tcp(void)
 static long bind_tcp(void)
 {
     return bind(tcp, (const struct sockaddr *)&loopback, sizeof loopback);
+}
+
+static long bind_tcp_port(void)
+{
+    const struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons(47025)};
+
+    return bind(tcp, (const struct sockaddr *)&a, sizeof a);
+}
+
+static long bind_udp_port(void)
+{
+    return bind(udp, (const struct sockaddr *)&loopback, sizeof loopback);
+}
+
+static long bind_in_data(void)
+{
+    struct sockaddr_un a = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(a.sun_path, sizeof a.sun_path, "%.90s/s", data);
+    return fd < 0 ? -1 : bind(fd, (const struct sockaddr *)&a, sizeof a);
 }
 
 static long listen_tcp(void)
@@ -370,58 +422,67 @@ enum outcome {
 static const struct {
     const char *what;
     long (*act)(void);
-    enum outcome expected[ROLE_KINDS]; /* core, inbound */
+    enum outcome expected[ROLE_KINDS]; /* core, inbound, resolver, outbound */
 } acts[] = {
-    {"read /etc/passwd", read_passwd, {REFUSED, REFUSED}},
-    {"write a file in /tmp", write_tmp, {REFUSED, REFUSED}},
-    {"read its own memory by /proc", read_own_memory, {REFUSED, REFUSED}},
-    {"read a private key", read_key, {REFUSED, REFUSED}},
-    {"remove a private key", remove_key, {REFUSED, FORBIDDEN}},
-    {"make a file in DATA", make_in_data, {REFUSED, REFUSED}},
-    {"open by openat2", open_by_openat2, {FORBIDDEN, REFUSED}},
-    {"use spool, mail and control.db", use_spool, {LET, REFUSED}},
-    {"sync DATA", sync_data, {LET, REFUSED}},
-    {"use SQLite", use_sqlite, {LET, FORBIDDEN}},
-    {"execute a program", execute, {KILLED, KILLED}},
-    {"fork", fork_child, {KILLED, KILLED}},
-    {"vfork", vfork_child, {KILLED, KILLED}},
-    {"start a thread", start_thread, {LET, FORBIDDEN}},
-    {"open a TCP socket", socket_tcp, {KILLED, KILLED}},
-    {"open a unix socket", socket_unix, {KILLED, KILLED}},
-    {"open a netlink socket", socket_netlink, {KILLED, KILLED}},
-    {"connect", connect_tcp, {KILLED, KILLED}},
-    {"bind", bind_tcp, {KILLED, KILLED}},
-    {"listen", listen_tcp, {KILLED, KILLED}},
-    {"send a datagram to anybody", send_datagram, {FORBIDDEN, FORBIDDEN}},
-    {"accept a connection", accept_connection, {LET, LET}},
-    {"talk to its peer", talk_to_peer, {LET, LET}},
-    {"trace its sibling", trace_sibling, {KILLED, KILLED}},
-    {"be traced", be_traced, {KILLED, KILLED}},
-    {"read its sibling's memory", read_sibling, {KILLED, KILLED}},
-    {"signal its sibling", kill_sibling, {KILLED, KILLED}},
-    {"signal its sibling by tgkill", tgkill_sibling, {KILLED, KILLED}},
-    {"signal its parent", kill_parent, {KILLED, KILLED}},
-    {"open a pidfd", open_pidfd, {KILLED, KILLED}},
-    {"set up io_uring", use_io_uring, {KILLED, KILLED}},
-    {"make a user namespace", new_user_namespace, {KILLED, KILLED}},
-    {"mount", mount_tmpfs, {KILLED, KILLED}},
-    {"change its root", change_root, {KILLED, KILLED}},
-    {"map executable memory", map_executable, {KILLED, KILLED}},
-    {"make memory executable", make_executable, {KILLED, KILLED}},
-    {"make a memory file", memory_file, {KILLED, KILLED}},
-    {"become root", become_root, {KILLED, KILLED}},
-    {"take capabilities", take_capabilities, {KILLED, KILLED}},
-    {"load a BPF program", load_bpf, {KILLED, KILLED}},
-    {"open a performance event", count_events, {KILLED, KILLED}},
-    {"handle page faults", handle_faults, {KILLED, KILLED}},
-    {"use a keyring", use_keyring, {KILLED, KILLED}},
-    {"raise a limit", raise_limit, {REFUSED, REFUSED}},
-    {"become dumpable", be_dumpable, {FORBIDDEN, FORBIDDEN}},
-    {"change a file's mode", change_mode, {KILLED, KILLED}},
+    {"read /etc/passwd", read_passwd, {REFUSED, REFUSED, REFUSED, REFUSED}},
+    {"write a file in /tmp", write_tmp, {REFUSED, REFUSED, REFUSED, REFUSED}},
+    {"read its own memory by /proc", read_own_memory, {REFUSED, REFUSED, REFUSED, REFUSED}},
+    {"read a private key", read_key, {REFUSED, REFUSED, REFUSED, REFUSED}},
+    {"remove a private key", remove_key, {REFUSED, FORBIDDEN, FORBIDDEN, FORBIDDEN}},
+    {"make a file in DATA", make_in_data, {REFUSED, REFUSED, REFUSED, REFUSED}},
+    {"open by openat2", open_by_openat2, {FORBIDDEN, REFUSED, REFUSED, REFUSED}},
+    {"use spool, mail and control.db", use_spool, {LET, REFUSED, REFUSED, REFUSED}},
+    {"sync DATA", sync_data, {LET, REFUSED, REFUSED, REFUSED}},
+    {"use SQLite", use_sqlite, {LET, FORBIDDEN, FORBIDDEN, FORBIDDEN}},
+    {"execute a program", execute, {KILLED, KILLED, KILLED, KILLED}},
+    {"fork", fork_child, {KILLED, KILLED, KILLED, KILLED}},
+    {"vfork", vfork_child, {KILLED, KILLED, KILLED, KILLED}},
+    {"start a thread", start_thread, {LET, FORBIDDEN, FORBIDDEN, FORBIDDEN}},
+    {"open a TCP socket", socket_tcp, {KILLED, KILLED, LET, LET}},
+    {"open a UDP socket", socket_udp, {KILLED, KILLED, LET, FORBIDDEN}},
+    {"open a unix socket", socket_unix, {KILLED, KILLED, FORBIDDEN, LET}},
+    {"open a unix datagram socket", socket_unix_datagram, {KILLED, KILLED, FORBIDDEN, FORBIDDEN}},
+    {"open a netlink socket", socket_netlink, {KILLED, KILLED, FORBIDDEN, FORBIDDEN}},
+    {"open a raw socket", socket_raw, {KILLED, KILLED, FORBIDDEN, FORBIDDEN}},
+    {"open a multipath TCP socket", socket_mptcp, {KILLED, KILLED, FORBIDDEN, FORBIDDEN}},
+    {"open a packet socket", socket_packet, {KILLED, KILLED, FORBIDDEN, FORBIDDEN}},
+    {"make a pair of sockets", pair_of_sockets, {KILLED, KILLED, KILLED, KILLED}},
+    {"connect", connect_tcp, {KILLED, KILLED, LET, LET}},
+    {"choose a source address", bind_tcp, {KILLED, KILLED, LET, LET}},
+    {"take a TCP port", bind_tcp_port, {KILLED, KILLED, REFUSED, REFUSED}},
+    {"take a UDP port", bind_udp_port, {KILLED, KILLED, LET, LET}},
+    {"make a socket in DATA", bind_in_data, {KILLED, KILLED, FORBIDDEN, REFUSED}},
+    {"listen", listen_tcp, {KILLED, KILLED, KILLED, KILLED}},
+    {"send a datagram to anybody", send_datagram, {FORBIDDEN, FORBIDDEN, LET, FORBIDDEN}},
+    {"accept a connection", accept_connection, {LET, LET, KILLED, KILLED}},
+    {"talk to its peer", talk_to_peer, {LET, LET, LET, LET}},
+    {"trace its sibling", trace_sibling, {KILLED, KILLED, KILLED, KILLED}},
+    {"be traced", be_traced, {KILLED, KILLED, KILLED, KILLED}},
+    {"read its sibling's memory", read_sibling, {KILLED, KILLED, KILLED, KILLED}},
+    {"signal its sibling", kill_sibling, {KILLED, KILLED, KILLED, KILLED}},
+    {"signal its sibling by tgkill", tgkill_sibling, {KILLED, KILLED, KILLED, KILLED}},
+    {"signal its parent", kill_parent, {KILLED, KILLED, KILLED, KILLED}},
+    {"open a pidfd", open_pidfd, {KILLED, KILLED, KILLED, KILLED}},
+    {"set up io_uring", use_io_uring, {KILLED, KILLED, KILLED, KILLED}},
+    {"make a user namespace", new_user_namespace, {KILLED, KILLED, KILLED, KILLED}},
+    {"mount", mount_tmpfs, {KILLED, KILLED, KILLED, KILLED}},
+    {"change its root", change_root, {KILLED, KILLED, KILLED, KILLED}},
+    {"map executable memory", map_executable, {KILLED, KILLED, KILLED, KILLED}},
+    {"make memory executable", make_executable, {KILLED, KILLED, KILLED, KILLED}},
+    {"make a memory file", memory_file, {KILLED, KILLED, KILLED, KILLED}},
+    {"become root", become_root, {KILLED, KILLED, KILLED, KILLED}},
+    {"take capabilities", take_capabilities, {KILLED, KILLED, KILLED, KILLED}},
+    {"load a BPF program", load_bpf, {KILLED, KILLED, KILLED, KILLED}},
+    {"open a performance event", count_events, {KILLED, KILLED, KILLED, KILLED}},
+    {"handle page faults", handle_faults, {KILLED, KILLED, KILLED, KILLED}},
+    {"use a keyring", use_keyring, {KILLED, KILLED, KILLED, KILLED}},
+    {"raise a limit", raise_limit, {REFUSED, REFUSED, REFUSED, REFUSED}},
+    {"become dumpable", be_dumpable, {FORBIDDEN, FORBIDDEN, FORBIDDEN, FORBIDDEN}},
+    {"change a file's mode", change_mode, {KILLED, KILLED, KILLED, KILLED}},
 #ifdef __x86_64__
-    {"call by another architecture", old_architecture, {KILLED, KILLED}},
+    {"call by another architecture", old_architecture, {KILLED, KILLED, KILLED, KILLED}},
 #endif
-    {"abort", abort_myself, {ABORTED, ABORTED}},
+    {"abort", abort_myself, {ABORTED, ABORTED, ABORTED, ABORTED}},
 };
 
 static _Noreturn void child(enum role_kind kind, long (*act)(void))
@@ -431,6 +492,8 @@ static _Noreturn void child(enum role_kind kind, long (*act)(void))
     struct err e;
 
     page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     if (sandbox_begin("test", 1000, &e) < 0 || sandbox_close(kind, &config, &level, &e) < 0) {
         dprintf(STDERR_FILENO, "no walls: %s\n", e.text);
         _exit(3);
@@ -546,8 +609,6 @@ static int setup(void **state)
     assert_int_equal(sqlite3_open(below("control.db"), &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
-    tcp = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    udp = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
     listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     assert_int_equal(listen(listening, 1), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, signed_up), 0);

@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -28,11 +29,11 @@ static uint32_t action_of(enum profile_act act)
     UNREACHABLE();
 }
 
-static struct scmp_arg_cmp condition_of(const struct profile_call *call)
+static struct scmp_arg_cmp condition_of(const struct profile_condition *on)
 {
-    struct scmp_arg_cmp c = {.arg = call->argument, .datum_a = call->value};
+    struct scmp_arg_cmp c = {.arg = on->argument, .datum_a = on->value};
 
-    switch (call->when) {
+    switch (on->when) {
     case IF_ALWAYS:
         break;
     case IF_EQUAL:
@@ -44,7 +45,12 @@ static struct scmp_arg_cmp condition_of(const struct profile_call *call)
     case IF_BITS:
     case IF_ANY_BIT:
         c.op = SCMP_CMP_MASKED_EQ;
-        c.datum_b = call->value;
+        c.datum_b = on->value;
+        break;
+    case IF_SOCKET_TYPE:
+        c.op = SCMP_CMP_MASKED_EQ;
+        c.datum_a = ~(uint64_t)(SOCK_NONBLOCK | SOCK_CLOEXEC);
+        c.datum_b = on->value;
         break;
     case IF_OWN_PID:
         c.op = SCMP_CMP_EQ;
@@ -60,17 +66,19 @@ static struct scmp_arg_cmp condition_of(const struct profile_call *call)
 
 static int add(scmp_filter_ctx filter, const struct profile_call *call, struct err *e)
 {
-    struct scmp_arg_cmp condition = condition_of(call);
+    struct scmp_arg_cmp on[sizeof call->on / sizeof *call->on];
     uint32_t action = action_of(call->act);
+    unsigned count = 0;
     int result;
 
     /* A rule that says what happens anyway is an error to the library. */
     if (action == DEFAULT_ACTION)
         return 0;
-    if (call->when == IF_ALWAYS)
-        result = seccomp_rule_add(filter, action, call->number, 0);
-    else
-        result = seccomp_rule_add_array(filter, action, call->number, 1, &condition);
+    while (count < sizeof on / sizeof *on && call->on[count].when != IF_ALWAYS) {
+        on[count] = condition_of(&call->on[count]);
+        count++;
+    }
+    result = seccomp_rule_add_array(filter, action, call->number, count, on);
     return result < 0 ? err_os(e, -result, "sandbox", "seccomp rule for call %d", call->number) : 0;
 }
 
