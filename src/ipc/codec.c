@@ -49,6 +49,14 @@ void enc_str(struct buf *b, struct str s)
     buf_put(b, s);
 }
 
+void enc_text(struct buf *b, struct str s, size_t max)
+{
+    if (s.n > max)
+        b->bad = true;
+    else
+        enc_str(b, s);
+}
+
 void enc_err(struct buf *b, const struct err *e)
 {
     enc_u8(b, (uint8_t)e->class);
@@ -122,6 +130,36 @@ struct str dec_str(struct dec *d, size_t max)
     s = str_head(d->rest, n);
     d->rest = str_from(d->rest, n);
     return s;
+}
+
+static bool has_control(struct str s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if (ascii_control(s.p[i]))
+            return true;
+    return false;
+}
+
+struct str dec_text(struct dec *d, size_t max)
+{
+    struct str s = dec_str(d, max);
+
+    if (has_control(s)) {
+        d->bad = true;
+        return STR_NONE;
+    }
+    return s;
+}
+
+uint8_t dec_enum(struct dec *d, uint8_t last)
+{
+    uint8_t v = dec_u8(d);
+
+    if (v > last) {
+        d->bad = true;
+        return 0;
+    }
+    return v;
 }
 
 void dec_err(struct dec *d, struct err *e)

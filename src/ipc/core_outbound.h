@@ -29,6 +29,11 @@ enum {
     CO_TEXT_MAX = 1024,        /* of a reply as it is kept: the rest is cut */
     CO_OUTCOMES_MAX = 4096,    /* deliveries not confirmed; then outbound pulls nothing more */
     CO_TRIED_MAX = 16,         /* addresses named in a failure */
+    CO_HOST_MAX = 255,         /* octets of a host's name, address or path */
+    CO_NAME_MAX = 1024,        /* octets of a site, of a HELO name */
+    CO_TRIED_TEXT_MAX = 4096,  /* octets of struct co_closed's tried */
+    CO_TEXTS_MAX = 32 * 1024,  /* octets of all replies of an outcome, so that it fits a frame:
+                                  outbound cuts them shorter where many differ */
 };
 
 enum co_type {
@@ -190,21 +195,31 @@ struct co_attach {
     bool late;
 };
 
+/* Encoders mark the buf bad where a value is beyond a ceiling. Decoders refuse control octets in
+ * all texts but prefix and content: outbound escapes what a remote said. Slices point into p. */
 void co_open_encode(const struct co_open *v, struct buf *out);
 int co_open_decode(struct arena *a, struct str p, struct co_open *v, struct err *e);
 void co_next_encode(const struct co_next *v, struct buf *out);
 int co_next_decode(struct arena *a, struct str p, struct co_next *v, struct err *e);
 void co_given_encode(const struct co_given *v, struct buf *out);
 int co_given_decode(struct arena *a, struct str p, struct co_given *v, struct err *e);
+/* A run of recipients: runs that follow each other are one. */
 void co_rcpts_encode(const struct co_rcpt *v, uint32_t count, struct buf *out);
 int co_rcpts_decode(
     struct arena *a, struct str p, struct co_rcpt **v, uint32_t *count, struct err *e);
+/* What CO_RCPTS asks for: those from the given place in the delivery on, as many as fit. */
+void co_rcpts_ask_encode(uint32_t assignment, uint32_t from, struct buf *out);
+int co_rcpts_ask_decode(struct str p, uint32_t *assignment, uint32_t *from, struct err *e);
+/* The number in CO_WORK and CO_CLOSE. */
+void co_assignment_encode(uint32_t assignment, struct buf *out);
+int co_assignment_decode(struct str p, uint32_t *assignment, struct err *e);
 void co_read_encode(const struct co_read *v, struct buf *out);
 int co_read_decode(struct str p, struct co_read *v, struct err *e);
 void co_closed_encode(const struct co_closed *v, struct buf *out);
 int co_closed_decode(struct arena *a, struct str p, struct co_closed *v, struct err *e);
 void co_attach_encode(const struct co_attach *v, struct buf *out);
 int co_attach_decode(struct arena *a, struct str p, struct co_attach *v, struct err *e);
+/* A run, as above; none is none. */
 void co_confirm_encode(const struct co_flying *v, uint32_t count, struct buf *out);
 int co_confirm_decode(
     struct arena *a, struct str p, struct co_flying **v, uint32_t *count, struct err *e);

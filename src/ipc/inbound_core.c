@@ -9,45 +9,6 @@ enum {
     NOTIFY_ALL = IC_NOTIFY_NEVER | IC_NOTIFY_SUCCESS | IC_NOTIFY_FAILURE | IC_NOTIFY_DELAY,
 };
 
-static bool has_control(struct str s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if (ascii_control(s.p[i]))
-            return true;
-    return false;
-}
-
-static void enc_text(struct buf *out, struct str s, size_t max)
-{
-    if (s.n > max)
-        out->bad = true;
-    else
-        enc_str(out, s);
-}
-
-static struct str dec_text(struct dec *d, size_t max)
-{
-    struct str s = dec_str(d, max);
-
-    if (has_control(s)) {
-        d->bad = true;
-        return STR_NONE;
-    }
-    return s;
-}
-
-/* A value of an enum that ends with `last`. */
-static uint8_t dec_enum(struct dec *d, uint8_t last)
-{
-    uint8_t v = dec_u8(d);
-
-    if (v > last) {
-        d->bad = true;
-        return 0;
-    }
-    return v;
-}
-
 void ic_lease_encode(const struct ic_lease *v, struct buf *out)
 {
     enc_u64(out, v->base);
