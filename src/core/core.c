@@ -122,3 +122,27 @@ void core_reconfigure(struct core *c, const struct config *config)
     stores_reconfigure(&c->stores, config);
     queue_reconfigure(c->queue, config);
 }
+
+enum {
+    LEASES_PER_EPOCH = 1 << 16, /* id: 24 bits epoch, 16 bits lease, 24 bits counter */
+};
+
+bool core_lease_ids(struct core *c, uint64_t *base)
+{
+    if (c->next_lease == LEASES_PER_EPOCH) {
+        /* 2^40 ids in one life of the process. */
+        log_error(c->event, "leases_used_up");
+        return false;
+    }
+    *base = (spool_epoch(c->spool) << 40) | (uint64_t)c->next_lease++ << IC_LEASE_BITS;
+    return true;
+}
+
+uint64_t core_own_id(struct core *c)
+{
+    uint64_t last = ((uint64_t)1 << IC_LEASE_BITS) - 1;
+
+    if ((c->last_id == 0 || (c->last_id & last) == last) && !core_lease_ids(c, &c->last_id))
+        return 0;
+    return ++c->last_id;
+}

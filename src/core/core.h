@@ -36,6 +36,8 @@ struct core {
     struct list intakes;
     uint32_t next_owner; /* numbers of channels, for admit */
     uint32_t next_lease; /* of this epoch */
+    uint32_t next_digest;
+    uint64_t last_id; /* of our own messages */
     int64_t started_ms;
     char spool_path[STORES_PATH];
 
@@ -52,6 +54,12 @@ int core_open(struct core *c, const struct sys *sys, const struct config *config
 
 /* Suspends until intakes, deliveries and the spool have ended in good order. */
 void core_close(struct core *c);
+
+/* An id for a message of our own. 0 where this epoch has no more of them: a restart brings some. */
+uint64_t core_own_id(struct core *c);
+
+/* A range of ids for one who makes many; false as above. */
+bool core_lease_ids(struct core *c, uint64_t *base);
 
 /* Takes the values that can change while it runs. */
 void core_reconfigure(struct core *c, const struct config *config);

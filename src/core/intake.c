@@ -12,8 +12,7 @@
 #include "core/upload.h"
 
 enum {
-    LEASES_PER_EPOCH = 1 << 16, /* id: 24 bits epoch, 16 bits lease, 24 bits counter */
-    LEASE_SHIFT = 24,
+    LEASE_SHIFT = IC_LEASE_BITS,
     LEASES_HELD = 8,       /* of one channel */
     LEASE_EVERY_MS = 1000, /* one inbound that is broken must not use up everybody's */
     SCRATCH_MAX = 4 << 20,
@@ -41,19 +40,16 @@ static void on_lease(struct intake *in, struct channel_call from)
     struct ic_lease lease;
     struct buf reply;
 
-    if (core->next_lease == LEASES_PER_EPOCH) {
-        /* 2^40 ids in one life of the process: a restart brings a new epoch. */
-        log_error(core->event, "leases_used_up");
-        channel_reply(from, STR(""));
-        return;
-    }
     if (run_now() < in->next_lease) {
         log_warning(core->event, "leases_too_often");
         channel_reply(from, STR(""));
         return;
     }
     in->next_lease = run_now() + LEASE_EVERY_MS;
-    lease.base = (spool_epoch(core->spool) << 40) | (uint64_t)core->next_lease++ << LEASE_SHIFT;
+    if (!core_lease_ids(core, &lease.base)) {
+        channel_reply(from, STR(""));
+        return;
+    }
     memmove(in->lease + 1, in->lease, sizeof in->lease - sizeof *in->lease);
     in->lease[0] = lease.base;
     buf_init(&reply, 64);
@@ -301,6 +297,8 @@ static bool on_frame(void *arg, struct channel_call from, uint16_t type, struct 
         on_commit(in, from, payload);
         return false;
     case IC_STATE:
+    case IC_DIGEST_PUT:
+    case IC_DIGEST_END:
         break;
     }
     if (from.call)
@@ -388,4 +386,17 @@ void intake_close_all(struct core *core)
     {
         intake_close(LIST_ENTRY(link, struct intake, link));
     }
+}
+
+struct channel *intake_channel(struct core *core, uint32_t *owner)
+{
+    LIST_EACH(link, &core->intakes)
+    {
+        struct intake *in = LIST_ENTRY(link, struct intake, link);
+        if (in->closing || (*owner && in->owner != *owner))
+            continue;
+        *owner = in->owner;
+        return in->channel;
+    }
+    return NULL;
 }

@@ -18,3 +18,7 @@ int intake_open(struct core *core, int fd, struct err *e);
 /* All intakes: tell them the state of the storage; end them. */
 void intake_tell_state(struct core *core);
 void intake_close_all(struct core *core);
+
+/* The channel of the inbound that is *owner's, or where that is 0 of any one, which *owner then
+ * names; NULL where there is none (any more). To be asked again after every suspension. */
+struct channel *intake_channel(struct core *core, uint32_t *owner);

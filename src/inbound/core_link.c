@@ -28,6 +28,7 @@ void core_link_init(struct core_link *l, const struct event *event)
     *l = (struct core_link){.event = event};
     cond_init(&l->leased);
     buf_init(&l->late, LATE_MAX);
+    digester_init(&l->digester);
 }
 
 static void take_state(struct core_link *l, struct str payload)
@@ -47,7 +48,11 @@ static bool on_frame(void *arg, struct channel_call from, uint16_t type, struct 
         close(fd);
     if (type == IC_STATE)
         take_state(l, payload);
-    if (from.call)
+    else if (type == IC_DIGEST_PUT)
+        digester_put(&l->digester, payload);
+    if (type == IC_DIGEST_END)
+        digester_end(&l->digester, from, payload);
+    else if (from.call)
         channel_reply(from, STR(""));
     return false;
 }
@@ -72,6 +77,7 @@ int core_link_attach(struct core_link *l, int fd, struct err *e)
         return -1;
     }
     buf_release(&l->late); /* meant the core before */
+    digester_reset(&l->digester);
     l->generation++;
     l->state = IC_READY;
     l->ids_left = 0;
@@ -83,6 +89,7 @@ void core_link_close(struct core_link *l)
 {
     channel_close(&l->channel);
     buf_done(&l->late);
+    digester_reset(&l->digester);
 }
 
 static int ask(struct core_link *l, enum ic_type type, struct str payload, uint64_t timeout_ms,

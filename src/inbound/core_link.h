@@ -14,6 +14,8 @@
 #include "ipc/channel.h"
 #include "ipc/inbound_core.h"
 
+#include "inbound/digester.h"
+
 struct core_link {
     struct channel *channel; /* NULL while core is away */
     uint32_t generation;     /* of the channel, from 1 */
@@ -24,6 +26,7 @@ struct core_link {
     struct cond leased;
     uint32_t last_upload;
     struct buf late; /* notices that had no credit when they were due */
+    struct digester digester;
     const struct event *event;
 };
 

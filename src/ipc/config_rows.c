@@ -175,7 +175,7 @@ static const struct config_row queue_rows[] = {
 static const struct config_row dsn_rows[] = {
     {YES_NO("strangers", dsn.strangers), .preset = "yes",
         .sentence = "Whether strangers may ask for reports of success.", .rfc = "RFC 3461 4.1"},
-    {NUMBER("quote", ROW_SIZE, dsn.quote, K, 16 * M), .preset = "50K",
+    {NUMBER("quote", ROW_SIZE, dsn.quote, K, 4 * M), .preset = "50K",
         .sentence = "How much of a message a report quotes; of a larger one its header only.",
         .rfc = "RFC 3461 4.3"},
     {NUMBER("rate", ROW_COUNT, dsn.rate, 1, MANY), .flags = ROW_ZERO, .preset = "600",

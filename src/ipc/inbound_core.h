@@ -23,6 +23,7 @@ enum {
     IC_RCPT_BATCH_MAX = 256,    /* recipients of one IC_RCPT, so that its answers fit a frame */
     IC_RECIPIENTS_MAX = 100000, /* of one message */
     IC_CUTS_MAX = 32,
+    IC_DIGEST_JOBS = 8, /* of an inbound at a time; one more ends the oldest */
 };
 
 enum ic_type {
@@ -34,6 +35,10 @@ enum ic_type {
     IC_ABORT,     /* notice: u32 upload */
     IC_COMMIT,    /* ask: struct ic_commit -> struct err, class ERR_NONE once it is durable */
     IC_STATE,     /* notice, core to inbound: u8 enum ic_state, when it changes and at attach */
+
+    /* core to inbound, of content that no inbound has digested: core's own notifications */
+    IC_DIGEST_PUT, /* notice: u32 job, then octets of the content; a new job number begins one */
+    IC_DIGEST_END, /* ask: u32 job -> the digest; empty where there is none */
 };
 
 enum ic_state {

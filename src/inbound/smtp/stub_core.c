@@ -244,6 +244,8 @@ static void take_frame(
         on_commit(c, from, payload);
         return;
     case IC_STATE:
+    case IC_DIGEST_PUT:
+    case IC_DIGEST_END:
         break;
     }
     UNREACHABLE();
