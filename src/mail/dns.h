@@ -1,8 +1,9 @@
 /* mail/dns.h: what the DNS said, as everybody who asks it sees it.
  *
  * Types alone; who asks is ipc/dns.h, and pure code over mail gets a function handed in. Names are
- * text without a final dot, lower case, internationalised ones as A-labels. The octets that no host
- * name has stand as \DDD (RFC 1035 5.1), so no control octet is ever in one; the root is ".".
+ * text without a final dot, lower case, internationalised ones as A-labels. Octets that are not
+ * printable ASCII, and a dot or backslash within a label, stand as \DDD (RFC 1035 5.1), so no
+ * control octet is ever in one; the root is ".".
  */
 #pragma once
 
