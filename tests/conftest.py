@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from harness import dns
+from harness.relay import configuration
+from harness.remote import Remote
 from harness.server import ROOT, Server, binary
 
 
@@ -54,6 +57,57 @@ def new_server():
 def server(make_server):
     """A server of this test alone, with alice and bob at example.test."""
     return make_server()
+
+
+@pytest.fixture
+def there():
+    """The next hop: a remote server that does as told."""
+    with Remote() as remote:
+        yield remote
+    assert not remote.problems
+
+
+@pytest.fixture
+def relay(make_server, there):
+    """relay(outbound={…}) gives a server that sends everything to `there`, but for the routes that are given."""
+
+    def make(routes=None, **options):
+        server = {key: options.pop(key) for key in ("top", "domains", "accounts", "env") if key in options}
+        return make_server(config=configuration({"*": there} | (routes or {}), **options), **server)
+
+    return make
+
+
+@pytest.fixture
+def zones():
+    """zones({…}) serves them from a real resolver."""
+    why = dns.missing()
+    if why:
+        pytest.skip(why)
+    running = []
+
+    def make(texts, **options):
+        running.append(dns.Zones(texts, **options).__enter__())
+        return running[-1]
+
+    yield make
+    for one in running:
+        one.close()
+
+
+@pytest.fixture
+def remotes():
+    """remotes(3): running servers with addresses of their own."""
+    running = []
+
+    def make(count=1, **options):
+        new = [Remote(**options).start() for _ in range(count)]
+        running.extend(new)
+        return new
+
+    yield make
+    for one in running:
+        one.stop()
 
 
 @pytest.fixture(scope="module")

@@ -159,7 +159,6 @@ class Session:
         self.transactions = 0
         self.hello = None
         self.ended = None
-        self.ending = threading.Lock()
         self.buffer = b""
         self.sent = []
         self.reset_transaction()
@@ -400,15 +399,19 @@ class Remote:
                 connection, peer = listener.accept()
             except OSError:
                 return
-            with self.changed:
-                if listener is not self.listener:
-                    connection.close()
-                    return
-                connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                session = Session(self, len(self.sessions), connection, peer)
-                self.sessions.append(session)
-                self.changed.notify_all()
-            threading.Thread(target=session.serve, daemon=True).start()
+            if listener is not self.listener:
+                connection.close()
+                return
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self.adopt(connection, peer)
+
+    def adopt(self, connection, peer=None):
+        """Serves a connection that was accepted elsewhere (a Unix socket)."""
+        with self.changed:
+            session = Session(self, len(self.sessions), connection, peer)
+            self.sessions.append(session)
+            self.changed.notify_all()
+        threading.Thread(target=session.serve, daemon=True).start()
 
     def stop(self):
         """As a host that goes down: connections end, further ones are refused. start() brings it back."""
