@@ -80,6 +80,18 @@ static void log_recovery(const struct core *c)
         kv_u64("quarantined", stats.quarantined));
 }
 
+static int open_queue(struct core *c, struct err *e)
+{
+    struct queue_settings settings = {
+        .config = c->config,
+        .directory = c->stores.directory,
+        .mailboxes = c->stores.mailboxes,
+        .event = c->event,
+    };
+
+    return queue_open(&c->queue, &settings, e);
+}
+
 int core_open(struct core *c, const struct sys *sys, const struct config *config,
     const struct event *event, struct err *e)
 {
@@ -88,16 +100,14 @@ int core_open(struct core *c, const struct sys *sys, const struct config *config
     list_init(&c->intakes);
     if (stores_open(&c->stores, sys, config, e) < 0)
         return -1;
-    if (admit_open(&c->admit, e) < 0 ||
-        queue_open(&c->queue, config, c->stores.mailboxes, event, e) < 0 ||
-        open_spool(c, sys, config, e) < 0) {
+    if (admit_open(&c->admit, e) < 0 || open_queue(c, e) < 0 || open_spool(c, sys, config, e) < 0) {
         core_close(c);
         return -1;
     }
     log_recovery(c);
     if (config->sync == SYNC_NONE)
         log_warning(event, "sync_none", kv_c("why", "mail is lost when the power fails"));
-    if (queue_start(c->queue, c->spool, e) < 0) {
+    if (queue_start(c->queue, &(struct queue_parts){.spool = c->spool}, e) < 0) {
         core_close(c);
         return -1;
     }

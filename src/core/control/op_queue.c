@@ -55,12 +55,11 @@ static const char *why_of(const struct queue_row *row, const struct target *t)
 static json_t *rcpt_json(
     const struct queue_row *row, const struct target *t, const struct spool_rcpt *rcpt)
 {
-    bool done = is_done(rcpt), later = row->state == QUEUE_DEFERRED && !done;
+    bool done = is_done(rcpt);
 
-    return json_pack("{s:o, s:s, s:s?, s:i, s:o, s:n, s:s?}", "address", op_json_str(t->address),
+    return json_pack("{s:o, s:s, s:s?, s:i, s:n, s:n, s:s?}", "address", op_json_str(t->address),
         "state", rcpt_state(row, rcpt), "route", t->kind == TARGET_ACCOUNT ? "local" : NULL,
-        "attempts", rcpt ? (int)rcpt->attempts : 0, "next",
-        later ? op_json_time(wall_ms() + (int64_t)row->due_ms) : json_null(), "last", "why",
+        "attempts", rcpt ? (int)rcpt->attempts : 0, "next", "last", "why",
         done ? NULL : why_of(row, t));
 }
 
@@ -125,7 +124,8 @@ int op_queue_list(struct control *c, const json_t *request, struct op_result *re
         return err_set(e, ERR_PERMANENT, "control", "after: not a place in a list");
     }
     arena_init(&arena, ARENA_MAX);
-    count = queue_list(c->core->queue, &after, row, PAGE_ROWS);
+    if (queue_list(c->core->queue, &after, NULL, row, PAGE_ROWS, &count, e) < 0)
+        count = 0;
     while (i < count && size < CONTROL_PAGE / 2) {
         json_t *json = read_message(c->core, &arena, &row[i++], &size);
         if (json)

@@ -43,8 +43,7 @@ struct queue {
 
 static void on_timer(void *arg);
 
-int queue_open(struct queue **out, const struct config *config, struct mailboxes *mailboxes,
-    const struct event *event, struct err *e)
+int queue_open(struct queue **out, const struct queue_settings *settings, struct err *e)
 {
     struct queue *q = MEM_NEW(struct queue);
 
@@ -54,9 +53,9 @@ int queue_open(struct queue **out, const struct config *config, struct mailboxes
         mem_free(q);
         return -1;
     }
-    q->config = config;
-    q->mailboxes = mailboxes;
-    q->event = event;
+    q->config = settings->config;
+    q->mailboxes = settings->mailboxes;
+    q->event = settings->event;
     scope_init(&q->workers);
     cond_init(&q->work);
     cond_init(&q->idle);
@@ -269,9 +268,9 @@ static void worker_fiber(void *arg)
     }
 }
 
-int queue_start(struct queue *q, struct spool *spool, struct err *e)
+int queue_start(struct queue *q, const struct queue_parts *parts, struct err *e)
 {
-    q->spool = spool;
+    q->spool = parts->spool;
     for (unsigned i = 0; i < WORKERS; i++)
         if (fiber_start(&q->workers, "delivery", worker_fiber, q, e) < 0)
             return -1;
@@ -308,22 +307,24 @@ static struct list *behind(struct queue *q, uint64_t number)
     return at;
 }
 
-uint32_t queue_list(struct queue *q, uint64_t *after, struct queue_row *row, uint32_t limit)
+int queue_list(struct queue *q, uint64_t *after, const struct queue_filter *filter,
+    struct queue_row *row, uint32_t limit, uint32_t *count, struct err *e)
 {
     struct list *at = behind(q, *after);
     uint32_t n = 0;
 
+    (void)filter;
+    (void)e;
     for (; at != &q->all && n < limit; at = at->next) {
         const struct queued *m = LIST_ENTRY(at, struct queued, all);
         row[n++] = (struct queue_row){
             .id = m->id,
             .number = m->number,
             .state = (enum queue_state)m->state,
-            .elsewhere = m->elsewhere,
-            .due_ms = m->due > run_now() ? m->due - run_now() : 0,
         };
     }
     q->next = at;
     *after = at != &q->all ? row[n - 1].number : 0;
-    return n;
+    *count = n;
+    return 0;
 }
