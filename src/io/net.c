@@ -140,6 +140,22 @@ bool net_octets(const struct net_address *a, uint8_t octets[16])
     return true;
 }
 
+void net_from_octets(const uint8_t octets[16], uint16_t port, struct net_address *a)
+{
+    *a = (struct net_address){0};
+    if (memcmp(octets, mapped, sizeof mapped) == 0) {
+        a->in.sin_family = AF_INET;
+        a->in.sin_port = htons(port);
+        memcpy(&a->in.sin_addr, octets + sizeof mapped, 4);
+        a->len = sizeof a->in;
+        return;
+    }
+    a->in6.sin6_family = AF_INET6;
+    a->in6.sin6_port = htons(port);
+    memcpy(a->in6.sin6_addr.s6_addr, octets, 16);
+    a->len = sizeof a->in6;
+}
+
 /* Do x and y agree in their first `bits` bits? */
 static bool same_prefix(const uint8_t *x, const uint8_t *y, unsigned bits)
 {

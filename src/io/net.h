@@ -32,6 +32,22 @@ void net_format_ip(const struct net_address *a, struct buf *out);
 uint16_t net_port(const struct net_address *a); /* 0 for unix sockets */
 /* The 16 octets of an IP address, a v4 one mapped. False (and nothing written) for others. */
 bool net_octets(const struct net_address *a, uint8_t octets[16]);
+/* The address of 16 octets, a mapped one as v4. */
+void net_from_octets(const uint8_t octets[16], uint16_t port, struct net_address *a);
+
+/* Where an address leads to, for those that a stranger names. One that only wraps a v4 address
+ * (mapped, compatible, NAT64, 6to4, Teredo) is what that is. */
+enum net_class {
+    NET_PUBLIC,
+    NET_LOOPBACK,    /* a unix socket too */
+    NET_UNSPECIFIED, /* 0.0.0.0/8, ::, which connect to ourselves */
+    NET_LINK_LOCAL,  /* 169.254.0.0/16 with the metadata service of clouds, fe80::/10 */
+    NET_PRIVATE,     /* RFC 1918, RFC 4193, RFC 6598 (100.64.0.0/10), fec0::/10, 64:ff9b:1::/48 */
+    NET_MULTICAST,
+    NET_RESERVED, /* documentation, benchmarks, and what nobody was given */
+};
+enum net_class net_classify(const struct net_address *a);
+const char *net_class_name(enum net_class class); /* "a loopback address" */
 
 /* A network in CIDR form ("127.0.0.0/8", "::1", "2001:db8::/32"). Address bits behind the prefix
  * are an error. A v6 network, ::/0 too, never contains a v4 address, mapped or not. */
