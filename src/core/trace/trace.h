@@ -119,21 +119,23 @@ struct trace_place {
 /* The messages that an address sent or got, newest first. */
 struct trace_ids {
     uint64_t *id;
+    bool *sent; /* by it; else it is a recipient */
     uint32_t count;
     bool more;    /* there are older ones */
     bool refused; /* there are events of no message */
 };
 
-/* The events of all these messages (with an address: those that concern it, and those of no message
- * that name it), in the order in which they were written. */
+/* Events in the order in which they were written: of each message all, or those that concern the
+ * address; with an address also those of no message that name it. */
 struct trace_query {
     const uint64_t *id;
+    const bool *whole; /* for each; NULL: all are */
     uint32_t ids;
-    struct str address; /* ASCII case does not matter; empty: any */
+    struct str address; /* ASCII case does not matter; empty: none */
     int64_t since_ms;
-    struct trace_place after; /* moved on; done tells when there is no more */
+    struct trace_place after; /* moved on */
     uint32_t limit;           /* events */
-    bool done;
+    bool done;                /* there is no more */
 };
 
 /* Both see all that was written before the call, suspend, and put what they find into the arena
