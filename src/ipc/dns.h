@@ -38,7 +38,7 @@ struct dns_client {
 void dns_client_init(struct dns_client *c, const struct event *event);
 /* The fd of a new resolver, from on_peer: ours now. The channel before is closed. */
 void dns_client_peer(struct dns_client *c, int fd);
-/* Open asks fail as if the resolver had died; nobody may ask any more. */
+/* No fiber may be asking. */
 void dns_client_done(struct dns_client *c);
 
 /* Suspends. 0: *out says what the DNS said, in the arena (out->name and why too). -1 only where the
@@ -61,7 +61,7 @@ enum dns_message {
 
 struct dns_question {
     enum dns_type type;
-    struct str name; /* at most DNS_NAME_MAX octets */
+    struct str name; /* wire/dns_packet.h's dns_name_sound() */
 };
 
 bool dns_type_known(unsigned type);
