@@ -6,13 +6,13 @@
  * from a free list of the thread while they hold something, and are given back when empty, so an
  * idle session holds none. Slices returned are valid until the next call that suspends or consumes.
  *
- * Suspends: fill, read_line, skip_line, write and printf (when the output buffer is full), flush,
- * shutdown_write, and nothing else. The reading ones obey cancellation and the deadline also when
- * what they want is buffered; the writing ones only when they have to wait, so that a session that
- * was cancelled can still say goodbye. Nobody is served endlessly: one whose peer never makes it
- * wait yields now and then.
- * Errors: ERR_CLOSED at end of file or reset, ERR_DEADLINE, ERR_CANCELLED, ERR_TEMPORARY.
- * TLS will be put between the buffers and the descriptor; nothing here says "socket" to its users.
+ * Suspends: connect, fill, read_line, skip_line, write and printf (when the output buffer is full),
+ * flush, shutdown_write, and nothing else. The reading ones obey cancellation and the deadline also
+ * when what they want is buffered; the writing ones only when they have to wait, so that a session
+ * that was cancelled can still say goodbye. Nobody is served endlessly: one whose peer never makes
+ * it wait yields now and then. Errors: ERR_CLOSED at end of file or reset, ERR_DEADLINE,
+ * ERR_CANCELLED, ERR_TEMPORARY. TLS will be put between the buffers and the descriptor; nothing
+ * here says "socket" to its users.
  */
 #pragma once
 
@@ -28,9 +28,16 @@ enum {
 };
 
 struct stream;
+struct net_address;
 
 /* Takes fd (non-blocking mode is set here); on failure fd is closed. */
 int stream_open(struct stream **s, int fd, struct err *e);
+
+/* A connection to `to`, from the address `from` (its port is not looked at; NULL: the system
+ * chooses). Suspends until it stands; the fiber's deadline is how long it may take. ERR_TEMPORARY,
+ * ERR_DEADLINE, ERR_CANCELLED. */
+int stream_connect(
+    struct stream **s, const struct net_address *to, const struct net_address *from, struct err *e);
 void stream_close(struct stream **s); /* what was not flushed is dropped */
 
 /* Ends the connection so that the last reply arrives. Closing a socket with unread input makes the
@@ -47,6 +54,10 @@ int stream_shutdown_write(struct stream *s, struct err *e);
 /* What has been read and not consumed; may be empty. Never suspends. */
 struct str stream_input(const struct stream *s);
 void stream_consume(struct stream *s, size_t n);
+
+/* Has anything come that was not consumed, the end of the connection too? Never suspends. For a
+ * client, to which nobody speaks unasked. */
+bool stream_pending(const struct stream *s);
 
 /* Forgets all input that is buffered and returns how much it was: after STARTTLS what came before
  * the handshake may have been put there by somebody else (RFC 3207 4.2). */

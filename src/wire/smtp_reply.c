@@ -111,12 +111,14 @@ static bool parse_code(struct str line, uint16_t *code)
 
 int smtp_reply_feed(struct smtp_reply *r, struct str line, struct str *text, struct err *e)
 {
+    const struct smtp_reply_limits *most = &r->limits;
     uint16_t code;
     struct err_status status;
 
-    if (line.n + 2 > SMTP_REPLY_READ_LINE_MAX)
+    if (line.n + 2 > (most->line ? most->line : SMTP_REPLY_READ_LINE_MAX))
         return refuse(e, "a line is too long");
-    if (r->lines == SMTP_REPLY_READ_LINES_MAX || r->octets + line.n + 2 > SMTP_REPLY_READ_MAX)
+    if (r->lines == (most->lines ? most->lines : SMTP_REPLY_READ_LINES_MAX) ||
+        r->octets + line.n + 2 > (most->octets ? most->octets : SMTP_REPLY_READ_MAX))
         return refuse(e, "it does not end");
     if (!parse_code(line, &code))
         return refuse(e, "no reply code");

@@ -27,12 +27,19 @@ struct str smtp_reply_line(char out[SMTP_REPLY_LINE_MAX], uint16_t code, struct 
  * the white space behind it. RFC 3463 2. */
 bool smtp_status_take(struct str *text, uint8_t class, struct err_status *status);
 
+/* Ceilings of a reply that is read; 0: those above. */
+struct smtp_reply_limits {
+    size_t line, octets; /* with CRLF */
+    unsigned lines;
+};
+
 /* A reply that is being read. */
 struct smtp_reply {
     uint16_t code;
     struct err_status status; /* of the first line that had one; class 0 if none had */
     unsigned lines;
     size_t octets;
+    struct smtp_reply_limits limits; /* set before the first line */
 };
 
 /* The next line, without its CRLF. 1: more lines follow, 0: that was the last, -1: *e. text is what

@@ -134,6 +134,29 @@ static void test_feed_limits(void **state)
     assert_int_equal(smtp_reply_feed(&r, STR("250 x"), &text, &e), -1);
 }
 
+static void test_feed_given_limits(void **state)
+{
+    static const struct {
+        struct smtp_reply_limits limits;
+        int rc; /* of the second line */
+    } rows[] = {
+        {{8, 16, 2}, 0},
+        {{7, 16, 2}, -1},
+        {{8, 15, 2}, -1},
+        {{8, 16, 1}, -1},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct smtp_reply r = {.limits = rows[i].limits};
+        struct str text;
+        struct err e;
+        int rc = smtp_reply_feed(&r, STR("250-ab"), &text, &e);
+        if (rc == 1)
+            rc = smtp_reply_feed(&r, STR("250 ab"), &text, &e);
+        assert_int_equal(rc, rows[i].rc);
+    }
+}
+
 static void check_table(const char *table, bool valid, unsigned differ)
 {
     json_t *cases = testdata_cases(table), *row;
@@ -175,6 +198,7 @@ int main(void)
         cmocka_unit_test(test_length),
         cmocka_unit_test(test_feed),
         cmocka_unit_test(test_feed_limits),
+        cmocka_unit_test(test_feed_given_limits),
         cmocka_unit_test(test_tables_of_others),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
