@@ -25,7 +25,7 @@ void transfer_encode_init(struct transfer_encoder *t, enum mime_encoding encodin
 int transfer_encode_feed(struct transfer_encoder *t, struct str in, struct buf *out);
 int transfer_encode_finish(struct transfer_encoder *t, struct buf *out);
 
-#define TRANSFER_ENCODED_MAX(n) ((n) / 20 * 64 + (n) + 128)
+#define TRANSFER_ENCODED_MAX(n) (4 * (n) + 128)
 
 /* All of it at once. */
 int transfer_encode(enum mime_encoding encoding, struct str in, struct buf *out);
