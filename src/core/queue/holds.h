@@ -1,8 +1,8 @@
 /* core/queue/holds.h: the rules of `queue hold --to`: mail that is kept until an operator says
  * otherwise, also what comes later.
  *
- * A rule is a pattern for the recipient, one for the sender, or both; `*` stands for any octets,
- * ASCII case does not matter, and a pattern without @ is a domain. Rules live in one small file,
+ * A rule is a pattern (pattern.h) for the recipient, one for the sender, or both, which then both
+ * must fit. Rules live in one small file,
  * written anew and synced before a change counts. holds_match() is asked for each recipient that
  * would be handed out and costs nothing where there is no rule.
  */
@@ -18,7 +18,6 @@ struct pool;
 
 enum {
     HOLDS_MAX = 1000,
-    HOLD_PATTERN_MAX = 320,
 };
 
 struct hold_rule {
