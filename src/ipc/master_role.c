@@ -111,6 +111,25 @@ int mr_listener_decode(struct str p, struct role_listener *v, struct err *e)
     return dec_done(&d, "listener", e);
 }
 
+void mr_ban_encode(const struct role_ban *v, struct buf *out)
+{
+    buf_put(out, str_of((const char *)v->address, sizeof v->address));
+    enc_bool(out, v->network);
+    enc_u64(out, v->left_ms);
+}
+
+int mr_ban_decode(struct str p, struct role_ban *v, struct err *e)
+{
+    struct dec d = dec_of(p);
+
+    *v = (struct role_ban){0};
+    for (size_t i = 0; i < sizeof v->address; i++)
+        v->address[i] = dec_u8(&d);
+    v->network = dec_bool(&d);
+    v->left_ms = dec_u64(&d);
+    return dec_done(&d, "ban", e);
+}
+
 void mr_process_encode(const struct role_process *v, struct buf *out)
 {
     enc_str(out, str_c(v->role));

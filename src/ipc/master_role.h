@@ -9,6 +9,8 @@
  *                       processes serve
  *   stop:               STOP, then the process ends by itself, or is killed after the grace
  *
+ *   deaths:             BAN and QUARANTINE to core, before GO or at any time; QUARANTINED back
+ *
  * Encoders and decoders as in ipc/inbound_core.h.
  */
 #pragma once
@@ -18,23 +20,26 @@
 
 enum mr_type {
     /* master to role */
-    MR_HELLO = 1, /* notice: struct mr_hello */
-    MR_CONFIG,    /* notice: a part of the encoded configuration; an empty one ends it */
-    MR_LISTENER,  /* notice with a descriptor: u16 listen, u16 address */
-    MR_CONTROL,   /* notice with a descriptor: nothing */
-    MR_PEER,      /* notice with a descriptor: struct role_peer */
-    MR_GO,        /* notice: nothing */
-    MR_RELOADED,  /* ask: nothing -> nothing */
-    MR_DRAIN,     /* ask: nothing -> nothing */
-    MR_STOP,      /* notice: u64 milliseconds until the end */
+    MR_HELLO = 1,  /* notice: struct mr_hello */
+    MR_CONFIG,     /* notice: a part of the encoded configuration; an empty one ends it */
+    MR_LISTENER,   /* notice with a descriptor: u16 listen, u16 address */
+    MR_CONTROL,    /* notice with a descriptor: nothing */
+    MR_PEER,       /* notice with a descriptor: struct role_peer */
+    MR_GO,         /* notice: nothing */
+    MR_RELOADED,   /* ask: nothing -> nothing */
+    MR_DRAIN,      /* ask: nothing -> nothing */
+    MR_STOP,       /* notice: u64 milliseconds until the end */
+    MR_BAN,        /* notice to core: struct role_ban */
+    MR_QUARANTINE, /* notice to core: u64 message */
 
     /* role to master */
-    MR_READY = 32, /* notice: nothing */
-    MR_FAILED,     /* notice: struct err; then the process ends */
-    MR_RELOAD,     /* ask: nothing -> struct err (ERR_NONE: live; ERR_PERMANENT: the problems), and
-                      the problems' lines */
-    MR_SHUTDOWN,   /* ask: nothing -> nothing */
-    MR_STATUS,     /* ask: nothing -> struct role_process each */
+    MR_READY = 32,  /* notice: nothing */
+    MR_FAILED,      /* notice: struct err; then the process ends */
+    MR_RELOAD,      /* ask: nothing -> struct err (ERR_NONE: live; ERR_PERMANENT: the problems), and
+                       the problems' lines */
+    MR_SHUTDOWN,    /* ask: nothing -> nothing */
+    MR_STATUS,      /* ask: nothing -> struct role_process each */
+    MR_QUARANTINED, /* notice of core: u64 message */
 };
 
 enum {
@@ -57,6 +62,8 @@ void mr_peer_encode(const struct role_peer *v, struct buf *out);
 int mr_peer_decode(struct str p, struct role_peer *v, struct err *e);
 void mr_listener_encode(const struct role_listener *v, struct buf *out);
 int mr_listener_decode(struct str p, struct role_listener *v, struct err *e); /* fd is -1 */
+void mr_ban_encode(const struct role_ban *v, struct buf *out);
+int mr_ban_decode(struct str p, struct role_ban *v, struct err *e);
 void mr_process_encode(const struct role_process *v, struct buf *out);
 int mr_processes_decode(
     struct arena *a, struct str p, struct role_process **v, uint32_t *count, struct err *e);

@@ -35,6 +35,17 @@ static int listener(struct arena *a, struct str in, struct buf *out, struct err 
     return 0;
 }
 
+static int ban(struct arena *a, struct str in, struct buf *out, struct err *e)
+{
+    struct role_ban v;
+
+    (void)a;
+    if (mr_ban_decode(in, &v, e) < 0)
+        return -1;
+    mr_ban_encode(&v, out);
+    return 0;
+}
+
 static int processes(struct arena *a, struct str in, struct buf *out, struct err *e)
 {
     struct role_process *v;
@@ -65,6 +76,7 @@ const struct recode_kind mr_kinds[] = {
     {"listener", false, listener},
     {"processes", true, processes},
     {"reload", false, reload},
+    {"ban", false, ban},
 };
 
 const size_t mr_kind_count = sizeof mr_kinds / sizeof *mr_kinds;

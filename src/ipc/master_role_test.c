@@ -25,6 +25,9 @@ static void make_example(size_t kind, struct buf *out)
         mr_process_encode(
             &(struct role_process){"inbound", CLASS_MX, 3, 4001, 1, 2, 5, false, true}, out);
         return;
+    case 5:
+        mr_ban_encode(&(struct role_ban){{0x20, 1, [15] = 9}, true, 3600000}, out);
+        return;
     default:
         err_set(&outcome, ERR_PERMANENT, "test", "not loaded");
         mr_reload_encode(&outcome, STR("a:1: x\na:2: y\n"), out);

@@ -11,6 +11,7 @@
 
 enum {
     PEERS_EARLY_MAX = 1024, /* that may come before role_serve() */
+    BANS_EARLY_MAX = 1024,
 };
 
 struct early_peer {
@@ -28,7 +29,9 @@ struct role_private {
 
     const struct role_handler *handler; /* NULL before role_serve() */
     void *arg;
-    struct buf early; /* struct early_peer */
+    struct buf early;      /* struct early_peer */
+    struct buf bans;       /* struct role_ban, before role_serve() */
+    struct buf quarantine; /* message ids, before role_serve() */
     bool drain, stop;
     struct channel_call drain_call;
 };
@@ -128,6 +131,38 @@ static int take_stop(struct role *r, struct str payload, struct err *e)
     return 0;
 }
 
+static int take_ban(struct role *r, struct str payload, struct err *e)
+{
+    struct role_private *p = r->private;
+    struct role_ban v;
+
+    if (mr_ban_decode(payload, &v, e) < 0)
+        return -1;
+    if (!p->handler)
+        return buf_put(&p->bans, str_of((const char *)&v, sizeof v)) < 0 ? err_memory(e, "role")
+                                                                         : 0;
+    if (p->handler->on_ban)
+        p->handler->on_ban(p->arg, &v);
+    return 0;
+}
+
+static int take_quarantine(struct role *r, struct str payload, struct err *e)
+{
+    struct role_private *p = r->private;
+    struct dec d = dec_of(payload);
+    uint64_t id = dec_u64(&d);
+
+    if (dec_done(&d, "quarantine", e) < 0)
+        return -1;
+    if (!p->handler)
+        return buf_put(&p->quarantine, str_of((const char *)&id, sizeof id)) < 0
+                   ? err_memory(e, "role")
+                   : 0;
+    if (p->handler->on_quarantine)
+        p->handler->on_quarantine(p->arg, id);
+    return 0;
+}
+
 static void take_reloaded(struct role *r, struct channel_call from)
 {
     struct role_private *p = r->private;
@@ -168,6 +203,10 @@ static int take(struct role *r, struct channel_call from, uint16_t type, struct 
         return 0;
     case MR_STOP:
         return take_stop(r, payload, e);
+    case MR_BAN:
+        return take_ban(r, payload, e);
+    case MR_QUARANTINE:
+        return take_quarantine(r, payload, e);
     default:
         return err_set(e, ERR_BUG, "role", "an unknown message %u of master", type);
     }
@@ -211,6 +250,8 @@ int role_receive(struct role *r, int fd, struct err *e)
     cond_init(&p->changed);
     buf_init(&p->config, MR_CONFIG_MAX);
     buf_init(&p->early, PEERS_EARLY_MAX * sizeof(struct early_peer));
+    buf_init(&p->bans, BANS_EARLY_MAX * sizeof(struct role_ban));
+    buf_init(&p->quarantine, BANS_EARLY_MAX * sizeof(uint64_t));
     if (channel_open(&p->master, fd, "master", &master_handler, r, e) < 0)
         return -1;
     while (!p->going && p->broken.class == ERR_NONE)
@@ -240,6 +281,33 @@ void role_failed(struct role *r, const struct err *why)
 
 /* ---- for rooms */
 
+/* The next of what came before role_serve(). */
+static bool take_early(struct buf *from, void *out, size_t n)
+{
+    struct str s = buf_str(from);
+
+    if (!s.p || s.n < n)
+        return false;
+    memcpy(out, s.p, n);
+    buf_consume(from, n);
+    return true;
+}
+
+static void tell_early_verdicts(struct role_private *p)
+{
+    struct role_ban ban;
+    uint64_t id;
+
+    while (take_early(&p->bans, &ban, sizeof ban))
+        if (p->handler->on_ban)
+            p->handler->on_ban(p->arg, &ban);
+    while (take_early(&p->quarantine, &id, sizeof id))
+        if (p->handler->on_quarantine)
+            p->handler->on_quarantine(p->arg, id);
+    buf_release(&p->bans);
+    buf_release(&p->quarantine);
+}
+
 void role_serve(struct role *r, const struct role_handler *handler, void *arg)
 {
     struct role_private *p = r->private;
@@ -248,11 +316,9 @@ void role_serve(struct role *r, const struct role_handler *handler, void *arg)
     CHECK(!p->handler);
     p->handler = handler;
     p->arg = arg;
-    while (buf_len(&p->early)) {
-        memcpy(&v, buf_str(&p->early).p, sizeof v);
-        buf_consume(&p->early, sizeof v);
+    tell_early_verdicts(p);
+    while (take_early(&p->early, &v, sizeof v))
         handler->on_peer(arg, &v.peer, v.fd);
-    }
     buf_release(&p->early);
     if (p->drain)
         take_drain(r, p->drain_call);
@@ -263,6 +329,16 @@ void role_serve(struct role *r, const struct role_handler *handler, void *arg)
 void role_ready(struct role *r)
 {
     channel_try_notify(r->private->master, MR_READY, STR_NONE);
+}
+
+void role_quarantined(struct role *r, uint64_t message)
+{
+    struct buf payload;
+
+    buf_init(&payload, sizeof message);
+    enc_u64(&payload, message);
+    channel_try_notify(r->private->master, MR_QUARANTINED, buf_str(&payload));
+    buf_done(&payload);
 }
 
 int role_ask_reload(struct role *r, struct buf *problems, struct err *e)

@@ -55,6 +55,13 @@ struct role_peer {
     uint32_t number;
 };
 
+/* A client whose connections end processes of the server. */
+struct role_ban {
+    uint8_t address[16]; /* an IPv4 one mapped */
+    bool network;        /* its first 8 octets count: IPv6 by /64 */
+    uint64_t left_ms;
+};
+
 /* Called outside any fiber, must not suspend. What came before role_serve() is told in it. */
 struct role_handler {
     /* A channel to a peer: fd for channel_open(), the callee's; at the start and whenever one of
@@ -82,6 +89,12 @@ struct role_handler {
      * an earlier time. Inbound and outbound are told at once, the resolver when they have ended,
      * core last. */
     void (*on_stop)(void *arg);
+    /* Core only (NULL elsewhere). A client is refused from now on, for a time; of bans that last a
+     * new core is told again. */
+    void (*on_ban)(void *arg, const struct role_ban *ban);
+    /* A message of which processes died: to be held back. Told again to each new core until one
+     * says role_quarantined(). */
+    void (*on_quarantine)(void *arg, uint64_t message);
 };
 
 struct role {
@@ -105,6 +118,8 @@ struct role {
 void role_serve(struct role *r, const struct role_handler *handler, void *arg);
 /* Tells master that it serves. Once. */
 void role_ready(struct role *r);
+/* Core: the message is held, or not there. */
+void role_quarantined(struct role *r, uint64_t message);
 
 /* ---- what core may ask of master, for the control socket. Suspend. */
 

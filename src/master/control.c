@@ -55,10 +55,24 @@ static void take_failed(struct process *p, struct str payload)
         p->why = why;
 }
 
-static int take_of_core(struct process *p, struct channel_call from, uint16_t type)
+static int take_quarantined(struct process *p, struct str payload)
 {
-    if (p->kind != ROLE_CORE || from.call == 0)
+    struct dec d = dec_of(payload);
+    uint64_t id = dec_u64(&d);
+
+    if (dec_done(&d, "quarantined", NULL) < 0)
         return -1;
+    blame_forget_message(p->master->blame, id);
+    return 0;
+}
+
+static int take_of_core(
+    struct process *p, struct channel_call from, uint16_t type, struct str payload)
+{
+    if (p->kind != ROLE_CORE)
+        return -1;
+    if (from.call == 0)
+        return type == MR_QUARANTINED ? take_quarantined(p, payload) : -1;
     switch (type) {
     case MR_RELOAD:
         reload_by_request(p->master, from);
@@ -87,7 +101,7 @@ static bool on_frame(void *arg, struct channel_call from, uint16_t type, struct 
         p->ready = p->served = true;
     } else if (type == MR_FAILED && from.call == 0) {
         take_failed(p, payload);
-    } else if (take_of_core(p, from, type) < 0) {
+    } else if (take_of_core(p, from, type, payload) < 0) {
         err_set(&e, ERR_BUG, "master", "a message %u that is not for it to send", type);
         channel_cut(p->channel, &e);
     }

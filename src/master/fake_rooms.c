@@ -5,6 +5,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include "io/stream.h"
 
 #include "ipc/channel.h"
+#include "ipc/note.h"
 
 #include "master/rooms.h"
 
@@ -35,6 +37,9 @@ static struct {
         struct channel *channel;
     } clients[CLIENTS_MAX]; /* who asks us */
     uint32_t reloads;
+    char bans[200];
+    uint64_t quarantined;
+    unsigned quarantines;
 } here;
 
 /* ---- channels */
@@ -98,7 +103,38 @@ static void on_reload(void *arg)
     here.reloads++;
 }
 
-static const struct role_handler role_events = {on_peer, on_reload, finish, finish};
+static void on_ban(void *arg, const struct role_ban *ban)
+{
+    struct net_address a;
+    struct buf text;
+
+    (void)arg;
+    buf_init(&text, 100);
+    net_from_octets(ban->address, 0, &a);
+    net_format_ip(&a, &text);
+    snprintf(here.bans + strlen(here.bans), sizeof here.bans - strlen(here.bans), " %.*s%s %s",
+        STR_ARG(buf_str(&text)), ban->network ? "/64" : "",
+        ban->left_ms > 0 && ban->left_ms <= 3600000 ? "an-hour" : "not-an-hour");
+    buf_done(&text);
+}
+
+/* The first core that hears of it dies; the next one holds the message. */
+static void on_quarantine(void *arg, uint64_t message)
+{
+    (void)arg;
+    if (here.role->restarts == 0)
+        raise(SIGKILL);
+    here.quarantined = message;
+    here.quarantines++;
+    role_quarantined(here.role, message);
+}
+
+static const struct role_handler role_events = {.on_peer = on_peer,
+    .on_reload = on_reload,
+    .on_drain = finish,
+    .on_stop = finish,
+    .on_ban = on_ban,
+    .on_quarantine = on_quarantine};
 
 /* ---- sessions */
 
@@ -124,12 +160,31 @@ static unsigned count_clients(enum role_kind kind)
     return n;
 }
 
+/* "die 192.0.2.1:25 77": of that client, at that message, after others have run in between. */
+static void die(struct str line)
+{
+    struct note note = {.stage = NOTE_CONTENT};
+    struct net_address a;
+    struct str word;
+
+    str_cut(&line, ' ', &word);
+    str_cut(&line, ' ', &word);
+    if (net_parse(word, &a, NULL) == 0)
+        net_octets(&a, note.client);
+    str_to_u64(line, UINT64_MAX, &note.message);
+    note_set(&note);
+    if (fiber_yield(NULL) == 0)
+        abort();
+}
+
 static int answer_client(struct stream *s, struct str line, struct err *e)
 {
     struct buf servers;
 
     if (str_eq(line, STR("crash")))
         raise(SIGKILL);
+    if (str_starts(line, STR("die ")))
+        die(line);
     if (str_eq(line, STR("misbehave")))
         return open("/etc/passwd", 0) < 0 && errno == EACCES ? stream_write(s, STR("EACCES\n"), e)
                                                              : stream_write(s, STR("open\n"), e);
@@ -173,6 +228,9 @@ static int answer_control(struct stream *s, struct str line, struct err *e)
         buf_put(&text, STR("stopping"));
     } else if (str_eq(line, STR("status"))) {
         put_status(&text, e);
+    } else if (str_eq(line, STR("verdicts"))) {
+        buf_printf(&text, "%u restarts, banned:%s, quarantine: %" PRIu64 " told %u",
+            here.role->restarts, here.bans, here.quarantined, here.quarantines);
     } else if (str_eq(line, STR("peers"))) {
         put_server(&text, ROLE_RESOLVER);
         buf_printf(&text, " outbound %u", count_clients(ROLE_OUTBOUND));

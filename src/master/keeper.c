@@ -95,6 +95,20 @@ static uint64_t kill_overdue(struct master *m)
     return next;
 }
 
+/* A core that does not listen is killed; the next one hears of it at its start. */
+static void tell_core(struct master *m)
+{
+    uint64_t before = fiber_deadline_shorten(run_now_fresh() + FILL_MS);
+    struct err e;
+
+    if (m->core && m->core->channel && m->core->served && death_tell_core(m->core, &e) < 0 &&
+        m->core->channel) {
+        m->core->why = e;
+        process_kill(m->core);
+    }
+    fiber_deadline_restore(before);
+}
+
 void keeper_run(void *arg)
 {
     struct master *m = arg;
@@ -104,6 +118,7 @@ void keeper_run(void *arg)
     while (m->phase != MASTER_STOPPING) {
         uint64_t overdue;
         links_make(m);
+        tell_core(m);
         overdue = kill_overdue(m);
         p = next_due(m);
         if (!p || run_now_fresh() < p->due_at) {

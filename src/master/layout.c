@@ -64,7 +64,7 @@ static int check_writable(struct str path, struct err *e)
 
 int layout_make(const struct config *config, struct err *e)
 {
-    static const char *const names[] = {"spool", "mail", "trace"};
+    static const char *const names[] = {"spool", "mail", "queue", "trace"};
 
     if (check_writable(config->data, e) < 0)
         return -1;

@@ -340,12 +340,16 @@ int master_serve(const char *config_path)
     m.config = read_config(config_path);
     if (!m.config)
         return -1;
-    if (prepare(&m, &e) < 0) {
+    m.blame = MEM_NEW(struct blame);
+    if (!m.blame)
+        err_memory(&e, "master");
+    if (!m.blame || prepare(&m, &e) < 0) {
         fprintf(stderr, "veredus: %s\n", e.text);
     } else {
         result = run(&m, &e);
         end(&m);
     }
+    mem_free(m.blame);
     config_free(m.config);
     return result;
 }

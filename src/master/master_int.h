@@ -3,6 +3,7 @@
 
 #include <uv.h>
 
+#include "master/blame.h"
 #include "master/identity.h"
 #include "master/listeners.h"
 #include "master/process.h"
@@ -37,6 +38,7 @@ struct master {
     int control_fd;
     struct list processes; /* core first */
     struct process *core;
+    struct blame *blame;
     struct cond changed; /* in any process, or in the phase */
     struct scope scope;
     struct log_sink sink;
@@ -79,6 +81,12 @@ void keeper_sweep(struct master *m);
 /* links.c */
 /* Gives every process the channels it has not got yet (ipc/role.h, on_peer). Suspends. */
 void links_make(struct master *m);
+
+/* death.c */
+/* A process has died by a signal that we did not send: blames who it worked for. */
+void death_examine(struct process *p, int signal);
+/* Tells core what it does not know yet of bans and quarantine. Suspends. */
+int death_tell_core(struct process *core, struct err *e);
 
 /* generation.c */
 /* Makes places for all processes of a generation (every role but core), fills them, and waits until

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -11,11 +12,14 @@
 #include "base/mem.h"
 
 #include "ipc/master_role.h"
+#include "ipc/note.h"
 
 #include "master/master_int.h"
 
 enum {
     CHANNEL_FD = 3,
+    PAGE_FD = 4,
+    FDS_FIRST = 5, /* no descriptor to hand over is below */
     TITLE_SIZE = 32,
 };
 
@@ -33,19 +37,28 @@ struct process *process_new(
     p->count = count;
     p->generation = m->generation;
     p->stop_at = DEADLINE_NONE;
+    p->page = -1;
     list_add(&m->processes, &p->link);
     return p;
+}
+
+static void close_page(struct process *p)
+{
+    if (p->page >= 0)
+        close(p->page);
+    p->page = -1;
 }
 
 void process_free(struct process *p)
 {
     channel_close(&p->channel);
+    close_page(p);
     list_remove(&p->link);
     mem_free(p);
 }
 
 /* What the child does before it is another program; no memory is asked for here. */
-static _Noreturn void become(const struct process *p, int channel, int log)
+static _Noreturn void become(const struct process *p, int channel, int page, int log)
 {
     char title[TITLE_SIZE];
     char *argv[] = {title, NULL};
@@ -60,7 +73,9 @@ static _Noreturn void become(const struct process *p, int channel, int log)
         dup2(null, STDIN_FILENO);
     if (dup2(log, STDOUT_FILENO) < 0 || dup2(log, STDERR_FILENO) < 0)
         _exit(127);
-    if (channel == CHANNEL_FD ? fcntl(channel, F_SETFD, 0) < 0 : dup2(channel, CHANNEL_FD) < 0)
+    channel = fcntl(channel, F_DUPFD_CLOEXEC, FDS_FIRST);
+    page = fcntl(page, F_DUPFD_CLOEXEC, FDS_FIRST);
+    if (dup2(channel, CHANNEL_FD) < 0 || dup2(page, PAGE_FD) < 0)
         _exit(127);
     execv("/proc/self/exe", argv);
     dprintf(STDERR_FILENO, "veredus: cannot execute /proc/self/exe\n");
@@ -74,7 +89,7 @@ static int fork_child(struct process *p, int channel, int log, struct err *e)
     if (pid < 0)
         return err_os(e, errno, "master", "fork");
     if (pid == 0)
-        become(p, channel, log);
+        become(p, channel, p->page, log);
     p->pid = pid;
     p->number = ++p->master->numbers;
     p->started_at = run_now_fresh();
@@ -85,10 +100,23 @@ static int fork_child(struct process *p, int channel, int log, struct err *e)
     return 0;
 }
 
+/* Of a size that nobody can change. */
+static int open_page(struct process *p, struct err *e)
+{
+    close_page(p);
+    p->page = memfd_create("veredus note", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (p->page < 0 || ftruncate(p->page, NOTE_PAGE_SIZE) < 0 ||
+        fcntl(p->page, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0)
+        return err_os(e, errno, "master", "a page to share");
+    return 0;
+}
+
 int process_spawn(struct process *p, struct scope *scope, struct log_sink *sink, struct err *e)
 {
     int fds[2], log, result;
 
+    if (open_page(p, e) < 0)
+        return -1;
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
         return err_os(e, errno, "master", "socketpair");
     if (log_pipe_open(scope, sink, &log, e) < 0) {
@@ -178,7 +206,8 @@ int process_send_start(
         return -1;
     if (p->kind == ROLE_INBOUND && send_listeners(p, config, e) < 0)
         return -1;
-    if (p->kind == ROLE_CORE && send_fd(p, MR_CONTROL, &nothing, control_fd, e) < 0)
+    if (p->kind == ROLE_CORE &&
+        (send_fd(p, MR_CONTROL, &nothing, control_fd, e) < 0 || death_tell_core(p, e) < 0))
         return -1;
     if (!p->channel)
         return err_set(e, ERR_CLOSED, "master", "the process has ended");
@@ -284,6 +313,8 @@ bool process_reap(struct process *p)
             WIFSIGNALED(status) ? "signal" : "status",
             WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
     p->crashed = WIFSIGNALED(status);
+    if (p->crashed && !p->killed)
+        death_examine(p, WTERMSIG(status));
     p->pid = 0;
     p->ready = false;
     channel_close(&p->channel);

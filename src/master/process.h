@@ -30,6 +30,7 @@ struct process {
     uint64_t due_at;             /* of the next start, run_now() */
     uint32_t linked[ROLE_KINDS]; /* numbers of those whom it asks, by links.c */
     struct channel *channel;
+    int page; /* memory that it shares with us: its note (ipc/note.h); -1: none */
     bool ready;
     bool served;      /* somebody was ready here once */
     bool crashed;     /* the last one ended by a signal */

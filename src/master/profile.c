@@ -244,6 +244,7 @@ static const struct profile_path core_paths[] = {
     {"spool", FILES_TREE, false},
     {"mail", FILES_TREE, false},
     {"trace", FILES_TREE, false},
+    {"queue", FILES_TREE, false},
     {"lock", FILES_ONE, true},
     {"control.db", FILES_ONE, false},
     {"control.db-wal", FILES_ONE, true},

@@ -1,12 +1,15 @@
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
 #include "base/str.h"
 
+#include "ipc/note.h"
 #include "ipc/role_start.h"
 
 #include "master/master.h"
@@ -19,6 +22,7 @@ static const char TITLE[] = "veredus: ";
 
 enum {
     MASTER_FD = 3,
+    PAGE_FD = 4,
 };
 
 struct work {
@@ -93,6 +97,18 @@ static void live_in_fiber(void *arg)
     run_stop();
 }
 
+/* What this process works on is to be seen when it has died; master reads it then. */
+static int open_page(struct err *e)
+{
+    void *page = mmap(NULL, NOTE_PAGE_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, PAGE_FD, 0);
+
+    if (page == MAP_FAILED)
+        return err_os(e, errno, "role", "the page shared with master");
+    close(PAGE_FD);
+    run_note_page(page);
+    return 0;
+}
+
 int master_role_main(int argc, char **argv)
 {
     struct work work = {.status = EXIT_SUCCESS};
@@ -104,7 +120,8 @@ int master_role_main(int argc, char **argv)
     signal(SIGINT, SIG_IGN);
     signal(SIGHUP, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-    if (sandbox_begin(argv[0] + strlen(TITLE), MASTER_FD + 1, &e) < 0 || run_open(&e) < 0) {
+    if (sandbox_begin(argv[0] + strlen(TITLE), PAGE_FD + 1, &e) < 0 || run_open(&e) < 0 ||
+        open_page(&e) < 0) {
         dprintf(STDERR_FILENO, "veredus: %s\n", e.text);
         return EXIT_FAILURE;
     }

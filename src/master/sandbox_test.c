@@ -136,12 +136,12 @@ static void make_file(const char *name)
 
 static int setup(void **state)
 {
-    static const char *const directories[] = {"spool", "mail", "trace", "keys"};
+    static const char *const directories[] = {"spool", "mail", "trace", "queue", "keys"};
     sqlite3 *db;
 
     (void)state;
     assert_int_equal(temp_dir_make(acts_data, sizeof acts_data, NULL, "sandbox"), 0);
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 5; i++)
         assert_int_equal(mkdir(acts_below(directories[i]), 0700), 0);
     make_file("keys/secret");
     assert_int_equal(sqlite3_open(acts_below("control.db"), &db), SQLITE_OK);

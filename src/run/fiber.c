@@ -197,6 +197,12 @@ int fiber_check(struct err *e)
     return 0;
 }
 
+void fiber_note(const struct fiber_note *note)
+{
+    fiber_self()->note = *note;
+    *run_here.note = *note;
+}
+
 static void park(struct fiber *f, const char *what)
 {
     f->state = FIBER_PARKED;

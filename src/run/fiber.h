@@ -94,6 +94,15 @@ int timer_open(struct timer **t, void (*fn)(void *arg), void *arg, struct err *e
 void timer_set(struct timer *t, uint64_t at); /* DEADLINE_NONE stops it */
 void timer_close(struct timer **t);
 
+/* What a fiber works on: four words that mean nothing here (ipc/note.h), zeros at first. While the
+ * fiber runs they stand in the page that run_note_page() named, for whoever reads it when the
+ * process has died; while none runs the last of them is 0 there. */
+struct fiber_note {
+    uint64_t words[4];
+};
+void run_note_page(struct fiber_note *page); /* after run_open(); outlives run_close() */
+void fiber_note(const struct fiber_note *note);
+
 /* Writes a line a fiber into out: name, state, what it waits for, since when. */
 struct buf;
 void fiber_list(struct buf *out);

@@ -369,6 +369,42 @@ FIBER_TEST(test_list)
     buf_done(&out);
 }
 
+static struct fiber_note page;
+
+static void note_and_yield(void *arg)
+{
+    struct fiber_note note = {.words = {0, 7, 0, *(const char *)arg}};
+
+    fiber_note(&note);
+    for (int i = 0; i < 3; i++) {
+        assert_memory_equal(&page, &note, sizeof page);
+        assert_int_equal(fiber_yield(NULL), 0);
+    }
+    assert_memory_equal(&page, &note, sizeof page);
+}
+
+static void on_turn_end(struct turn_hook *hook)
+{
+    (void)hook;
+    assert_int_equal(page.words[3], 0);
+}
+
+/* The page tells of the fiber that runs, and of none where none does. */
+FIBER_TEST(test_note)
+{
+    static struct turn_hook hook = {.fn = on_turn_end};
+    char letters[] = "ab";
+    struct scope s;
+
+    run_note_page(&page);
+    scope_init(&s);
+    start(&s, note_and_yield, &letters[0]);
+    start(&s, note_and_yield, &letters[1]);
+    run_at_turn_end(&hook);
+    scope_join(&s);
+    assert_memory_equal(&page, &(struct fiber_note){0}, sizeof page);
+}
+
 FIBER_TEST(test_no_memory)
 {
     struct scope s;
@@ -407,6 +443,7 @@ int main(void)
         cmocka_unit_test(test_many),
         cmocka_unit_test(test_turn_hook),
         cmocka_unit_test(test_list),
+        cmocka_unit_test(test_note),
         cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@ struct fiber {
     struct list queued;   /* ready, later or starved */
     struct list everyone; /* all fibers of the thread */
     struct timer_entry timer;
+    struct fiber_note note;
     uint64_t deadline;
     uint64_t since;   /* when it began to wait */
     const char *what; /* what it waits for */
@@ -61,6 +62,7 @@ struct run {
     size_t stack_size;
 
     struct fiber *current;
+    struct fiber_note *note; /* where the running fiber's stands */
     struct list everyone;
     struct list ready;   /* first come, first served */
     struct list later;   /* ready in the next turn */

@@ -12,6 +12,7 @@ enum {
 };
 
 _Thread_local struct run run_here;
+static _Thread_local struct fiber_note nowhere;
 
 static void free_ended(struct fiber *f)
 {
@@ -43,9 +44,11 @@ static void resume(struct fiber *f)
     }
     f->state = FIBER_RUNNING;
     r->current = f;
+    *r->note = f->note;
     annotate_leave(&r->fake_stack, f->stack->base, f->stack->size);
     context_switch(&r->context, &f->context);
     annotate_arrive(r->fake_stack, NULL, NULL);
+    r->note->words[3] = 0;
     r->current = NULL;
     if (f->state == FIBER_ENDED)
         free_ended(f);
@@ -177,7 +180,8 @@ int run_open(struct err *e)
     int rc;
 
     CHECK(!r->open);
-    *r = (struct run){.timer_at = DEADLINE_NONE, .starved_retry.fire = starved_retry};
+    *r = (struct run){
+        .timer_at = DEADLINE_NONE, .starved_retry.fire = starved_retry, .note = &nowhere};
     list_init(&r->everyone);
     list_init(&r->ready);
     list_init(&r->later);
@@ -224,6 +228,11 @@ void run_loop(void)
 {
     CHECK(run_here.open && !run_here.current);
     uv_run(&run_here.loop, UV_RUN_DEFAULT);
+}
+
+void run_note_page(struct fiber_note *page)
+{
+    run_here.note = page;
 }
 
 void run_stop(void)
