@@ -169,13 +169,12 @@ static void put_from(const struct report *r, struct buf *out)
 }
 
 /* What is no address does not stand as one. */
-static void put_to(struct report *r, struct buf *out)
+static void put_to(const struct report *r, struct buf *out)
 {
     struct mailbox m;
     struct str to = r->d->recipient;
     if (mailbox_parse(to, &m, NULL) == 0 && !escape_needed(to, ESCAPE_TERMINAL)) {
         buf_printf(out, "To: <%.*s>\r\n", STR_ARG(to));
-        r->form.smtputf8 |= m.utf8;
     } else {
         buf_put(out, STR("To: undisclosed-recipients:;\r\n"));
     }
@@ -218,6 +217,7 @@ static void put_header(struct report *r, struct buf *out)
     const char *subtype = strchr(r->status.type, '/') + 1;
     bool eight = r->people.encoding == ENCODING_8BIT || r->status.encoding == ENCODING_8BIT ||
                  r->original.encoding == ENCODING_8BIT;
+    size_t start = buf_len(out);
     put_from(r, out);
     put_to(r, out);
     put_subject(r, out);
@@ -231,6 +231,7 @@ static void put_header(struct report *r, struct buf *out)
     buf_printf(out, "Content-Type: multipart/report; report-type=%s;\r\n boundary=\"%s\"\r\n",
         subtype, r->boundary);
     buf_printf(out, "Content-Transfer-Encoding: %s\r\n\r\n", eight ? ENCODING_8BIT : ENCODING_7BIT);
+    r->form.smtputf8 |= !ascii_only(str_from(buf_str(out), start));
     buf_put(out, STR("This is a message in MIME format, for programs that can show it.\r\n"));
 }
 
