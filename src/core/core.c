@@ -10,7 +10,9 @@
 #include "core/admit.h"
 #include "core/intake.h"
 #include "core/message.h"
+#include "core/queue/holds.h"
 #include "core/queue/queue.h"
+#include "core/trace/trace.h"
 
 /* Without memory the message stays safe in the spool, but nothing begins with it: at start that
  * ends the start, later the next start finds it. */
@@ -92,6 +94,40 @@ static int open_queue(struct core *c, struct err *e)
     return queue_open(&c->queue, &settings, e);
 }
 
+static int open_trace(struct core *c, const struct sys *sys, struct err *e)
+{
+    char path[STORES_PATH];
+    const struct trace_settings settings = {
+        .sys = sys,
+        .path = path,
+        .size = c->config->trace.size,
+        .keep_ms = c->config->trace.keep_ms,
+        .event = c->event,
+    };
+
+    snprintf(path, sizeof path, "%.*s/trace", STR_ARG(c->config->data));
+    return trace_open(&c->trace, &settings, e);
+}
+
+/* The directory is made by master, behind whose walls it could not be; where there are none, here.
+ */
+static int open_holds(struct core *c, const struct sys *sys, struct err *e)
+{
+    char path[STORES_PATH];
+
+    snprintf(path, sizeof path, "%.*s/queue", STR_ARG(c->config->data));
+    sys->mkdir(sys, path, 0700);
+    snprintf(path, sizeof path, "%.*s/queue/holds", STR_ARG(c->config->data));
+    return holds_open(&c->holds, sys, path, e);
+}
+
+static int start_queue(struct core *c, struct err *e)
+{
+    const struct queue_parts parts = {.spool = c->spool, .holds = c->holds, .trace = c->trace};
+
+    return queue_start(c->queue, &parts, e);
+}
+
 int core_open(struct core *c, const struct sys *sys, const struct config *config,
     const struct event *event, struct err *e)
 {
@@ -100,14 +136,15 @@ int core_open(struct core *c, const struct sys *sys, const struct config *config
     list_init(&c->intakes);
     if (stores_open(&c->stores, sys, config, e) < 0)
         return -1;
-    if (admit_open(&c->admit, e) < 0 || open_queue(c, e) < 0 || open_spool(c, sys, config, e) < 0) {
+    if (open_trace(c, sys, e) < 0 || open_holds(c, sys, e) < 0 || admit_open(&c->admit, e) < 0 ||
+        open_queue(c, e) < 0 || open_spool(c, sys, config, e) < 0) {
         core_close(c);
         return -1;
     }
     log_recovery(c);
     if (config->sync == SYNC_NONE)
         log_warning(event, "sync_none", kv_c("why", "mail is lost when the power fails"));
-    if (queue_start(c->queue, &(struct queue_parts){.spool = c->spool}, e) < 0) {
+    if (start_queue(c, e) < 0) {
         core_close(c);
         return -1;
     }
@@ -123,6 +160,8 @@ void core_close(struct core *c)
         spool_close(&c->spool);
     messages_done();
     admit_close(&c->admit);
+    holds_close(&c->holds);
+    trace_close(&c->trace);
     stores_close(&c->stores);
 }
 
@@ -131,6 +170,7 @@ void core_reconfigure(struct core *c, const struct config *config)
     c->config = config;
     stores_reconfigure(&c->stores, config);
     queue_reconfigure(c->queue, config);
+    trace_reconfigure(c->trace, config->trace.size, config->trace.keep_ms);
 }
 
 enum {

@@ -18,8 +18,10 @@
 #include "core/stores.h"
 
 struct admit;
+struct holds;
 struct queue;
 struct role;
+struct trace;
 
 struct core {
     struct role *role;           /* NULL in tests of the parts */
@@ -31,6 +33,8 @@ struct core {
     struct stores stores;
     struct spool *spool;
     struct queue *queue;
+    struct holds *holds;
+    struct trace *trace;
     struct admit *admit;
 
     struct list intakes;
