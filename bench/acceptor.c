@@ -32,6 +32,7 @@ static void session_free(struct session *s)
     mem_free(s->recipients);
     buf_done(&s->in);
     buf_done(&s->out);
+    buf_done(&s->chunks);
     mem_free(s);
 }
 
@@ -60,11 +61,46 @@ static void say(struct session *s, struct str line)
         s->closing = true;
 }
 
+/* BDAT size [LAST] */
+static void begin_chunk(struct session *s, struct str line)
+{
+    size_t size = 0;
+
+    for (size_t i = 5; i < line.n && line.p[i] >= '0' && line.p[i] <= '9'; i++)
+        size = size * 10 + (size_t)(line.p[i] - '0');
+    s->chunk = size;
+    s->last_chunk = str_find_str(line, STR("LAST")) >= 0;
+    s->in_chunk = size <= s->acceptor->content_max;
+    s->closing = !s->in_chunk;
+}
+
+static void count_command(struct acceptor_counts *counts, char first)
+{
+    if (!counts)
+        return;
+    if (first == 'M')
+        counts->transactions++;
+    else if (first == 'R')
+        counts->recipients++;
+}
+
 static void command(struct session *s, struct str line)
 {
-    switch (ascii_upper(line.n ? line.p[0] : 0)) {
+    char first = ascii_upper(line.n ? line.p[0] : 0);
+
+    /* RSET and RCPT begin alike. */
+    if (first != 'R' || ascii_upper(line.n > 1 ? line.p[1] : 0) == 'C')
+        count_command(s->acceptor->counts, first);
+    switch (first) {
     case 'E':
-        say(s, STR("250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"));
+    case 'L':
+        say(s, STR("250-sink\r\n250-PIPELINING\r\n250-8BITMIME\r\n"));
+        if (s->acceptor->chunking)
+            say(s, STR("250-CHUNKING\r\n"));
+        say(s, STR("250 SMTPUTF8\r\n"));
+        return;
+    case 'B':
+        begin_chunk(s, line);
         return;
     case 'D':
         s->in_content = true;
@@ -87,6 +123,17 @@ static void command(struct session *s, struct str line)
     say(s, STR("250 ok\r\n"));
 }
 
+static void complete(struct session *s)
+{
+    s->waiting = true;
+    if (s->acceptor->counts) {
+        s->acceptor->counts->messages++;
+        s->acceptor->counts->octets += s->content.n;
+        s->acceptor->counts->last_us = clock_us();
+    }
+    s->acceptor->message(s);
+}
+
 /* True if the content in the buffer is complete; it is then handed over and the session waits. */
 static bool take_content(struct session *s)
 {
@@ -107,8 +154,31 @@ static bool take_content(struct session *s)
         s->scanned = s->content.n + 3;
     }
     s->in_content = false;
-    s->waiting = true;
-    s->acceptor->message(s);
+    complete(s);
+    return true;
+}
+
+/* As take_content(), for BDAT: the chunk is complete or it is not. */
+static bool take_chunk(struct session *s)
+{
+    struct str all = buf_str(&s->in);
+    struct str piece = str_head(all, s->chunk);
+
+    if (all.n < s->chunk)
+        return false;
+    s->in_chunk = false;
+    if (s->last_chunk && buf_len(&s->chunks) == 0) {
+        s->content = piece;
+        s->scanned = s->chunk;
+    } else {
+        s->closing = buf_put(&s->chunks, piece) < 0;
+        buf_consume(&s->in, s->chunk);
+        s->content = buf_str(&s->chunks);
+    }
+    if (s->last_chunk)
+        complete(s);
+    else
+        say(s, STR("250 ok\r\n"));
     return true;
 }
 
@@ -117,6 +187,11 @@ static void work_off(struct session *s)
     while (!s->waiting && !s->closing) {
         struct str rest = buf_str(&s->in), line;
 
+        if (s->in_chunk) {
+            if (!take_chunk(s))
+                return;
+            continue;
+        }
         if (s->in_content) {
             if (!take_content(s))
                 return;
@@ -193,6 +268,7 @@ void acceptor_reply(struct session *s, struct str line)
 {
     s->waiting = false;
     buf_consume(&s->in, s->scanned);
+    buf_consume(&s->chunks, buf_len(&s->chunks));
     s->scanned = 0;
     s->content = STR_NONE;
     say(s, line);
@@ -225,6 +301,9 @@ static void accept_all(struct acceptor *a, int listener)
         s->fd = fd;
         buf_init(&s->in, a->content_max + READ_SIZE);
         buf_init(&s->out, OUT_MAX);
+        buf_init(&s->chunks, a->content_max);
+        if (a->counts)
+            a->counts->connections++;
         event.data.ptr = s;
         if (epoll_ctl(a->epoll_fd, EPOLL_CTL_ADD, fd, &event) < 0)
             die("epoll_ctl: %m");

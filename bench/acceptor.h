@@ -14,13 +14,22 @@
 
 struct acceptor;
 
+/* What was seen since the start; may lie in a file that others map. */
+struct acceptor_counts {
+    uint64_t connections, transactions, recipients, messages, octets;
+    uint64_t last_us; /* CLOCK_MONOTONIC, when the last message was complete */
+};
+
 struct session {
     struct acceptor *acceptor;
     int fd;
     bool in_content, waiting, readable, ended, closing, dead;
-    size_t scanned;     /* octets of the content known to hold no end */
-    struct str content; /* while waiting: the message, without the final dot */
+    bool in_chunk, last_chunk; /* of BDAT */
+    size_t chunk;              /* its octets */
+    size_t scanned;            /* octets of the content known to hold no end */
+    struct str content;        /* while waiting: the message, without the final dot */
     struct buf in, out;
+    struct buf chunks;      /* those before the last one */
     struct str *recipients; /* what stood between the angle brackets, if keep_recipients */
     size_t recipient_count;
     struct session *next; /* the program's, while waiting */
@@ -36,7 +45,8 @@ struct acceptor {
     void (*woken)(struct acceptor *a);
     int wake_fd;
     size_t content_max;
-    bool keep_recipients;
+    bool keep_recipients, chunking;
+    struct acceptor_counts *counts; /* NULL: not counted */
     int epoll_fd;
     struct session *dead; /* freed at the end of the turn */
 };

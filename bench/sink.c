@@ -2,11 +2,17 @@
  *
  * With --ledger FILE it writes `GOT id recipient sha256` for each recipient, durable before the
  * 250, and `TOLD id recipient code` after it. The id is the left part of the Message-ID, the digest
- * that of the body as it came over the wire (dots still stuffed).
+ * that of the body as it came over the wire (after DATA with dots still stuffed).
+ *
+ * --counts FILE is kept up to date while it runs: struct acceptor_counts, to be mapped by who
+ * measures. A wildcard address (0.0.0.0) makes it every host of 127.0.0.0/8.
  */
+#include <fcntl.h>
 #include <getopt.h>
 #include <openssl/evp.h>
 #include <stdio.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "acceptor.h"
 #include "common.h"
@@ -99,11 +105,25 @@ static void turn(struct acceptor *a)
     }
 }
 
+static struct acceptor_counts *counts_map(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+    void *map = MAP_FAILED;
+
+    if (fd >= 0 && ftruncate(fd, sizeof(struct acceptor_counts)) == 0)
+        map = mmap(NULL, sizeof(struct acceptor_counts), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    if (map == MAP_FAILED)
+        die("%s: %m", path);
+    close(fd);
+    return map;
+}
+
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"listen", required_argument, NULL, 'l'}, {"ledger", required_argument, NULL, 'g'}, {0}};
-    struct acceptor a = {.message = message, .turn = turn, .wake_fd = -1};
+    static const struct option options[] = {{"listen", required_argument, NULL, 'l'},
+        {"ledger", required_argument, NULL, 'g'}, {"counts", required_argument, NULL, 'c'},
+        {"no-chunking", no_argument, NULL, 'n'}, {0}};
+    struct acceptor a = {.message = message, .turn = turn, .wake_fd = -1, .chunking = true};
     const char *listen = "127.0.0.1:2525";
 
     a.content_max = 64 << 20;
@@ -113,6 +133,10 @@ int main(int argc, char **argv)
         } else if (c == 'g') {
             ledger_open(&sink.ledger, optarg);
             sink.keep_ledger = a.keep_recipients = true;
+        } else if (c == 'c') {
+            a.counts = counts_map(optarg);
+        } else if (c == 'n') {
+            a.chunking = false;
         } else {
             return 2;
         }

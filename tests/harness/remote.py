@@ -59,10 +59,17 @@ def _stall(session):
     session.end("released")
 
 
+def _swallow(session):
+    while True:
+        session.more()
+        session.buffer = b""
+
+
 RESET = Action("RESET", _reset)
 CLOSE = Action("CLOSE", lambda session: session.end("closed by us"))
 HALF_CLOSE = Action("HALF_CLOSE", _half_close)  # sends no more, reads no more, stays
 STALL = Action("STALL", _stall)  # neither reads nor writes until the test ends
+SWALLOW = Action("SWALLOW", _swallow)  # reads whatever comes and says nothing to it
 GOOD = Action("GOOD", lambda session: session.default())  # what a well-behaved server says here
 
 
