@@ -9,7 +9,8 @@
 #include "base/mem.h"
 
 enum {
-    CHUNK = 1 << 20,
+    ZEROS = 64 << 10,
+    ZEROS_SYNC = 2 << 20, /* a sync of a whole new segment would hold up the log's own for 40 ms */
 };
 
 void disk_segment_name(char out[32], uint32_t file)
@@ -123,13 +124,15 @@ int disk_sync_dir(const struct disk *d, const char *name)
 
 static int write_zeros(const struct disk *d, int h, uint64_t size)
 {
-    char *zeros = mem_zalloc(size < CHUNK ? size : CHUNK);
+    char *zeros = mem_zalloc(size < ZEROS ? size : ZEROS);
     int rc = zeros ? 0 : -ENOMEM;
 
-    for (uint64_t at = 0; rc == 0 && at < size; at += CHUNK) {
-        uint64_t n = size - at < CHUNK ? size - at : CHUNK;
+    for (uint64_t at = 0; rc == 0 && at < size; at += ZEROS) {
+        uint64_t n = size - at < ZEROS ? size - at : ZEROS;
 
         rc = disk_write(d, h, zeros, n, at);
+        if (rc == 0 && (at + n) % ZEROS_SYNC == 0 && at + n < size)
+            rc = disk_sync(d, h);
     }
     mem_free(zeros);
     return rc;
