@@ -32,6 +32,9 @@ bench:
 	bench/accept
 	bench/idle
 	bench/large
+	bench/relay
+	bench/fanout
+	bench/queue
 
 fuzz:
 	@tools/install-deps build test

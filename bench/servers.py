@@ -6,6 +6,7 @@ import shutil
 import signal
 import socket
 import statistics
+import struct
 import subprocess
 import sys
 import tempfile
@@ -94,11 +95,27 @@ class Bare(Program):
 
 
 class Sink(Program):
+    """The next hop: takes everything, and counts. With the wildcard address it is every host of 127.0.0.0/8."""
+
     name = "sink"
     durability = "none"
 
     def command(self):
-        return [tool("sink"), "--listen", f"{self.host}:{self.port}"]
+        return [tool("sink"), "--listen", f"{self.host}:{self.port}", "--counts", str(self.base / "counts")]
+
+    def counts(self):
+        """struct acceptor_counts of bench/acceptor.h."""
+        names = ("connections", "transactions", "recipients", "messages", "octets", "last_us")
+        return dict(zip(names, struct.unpack("=6Q", (self.base / "counts").read_bytes())))
+
+    def wait_for(self, name, value, timeout=600):
+        """Until a count has come so far; the counts then."""
+        deadline = time.monotonic() + timeout
+        while (now := self.counts())[name] < value:
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"sink: {now[name]} {name} of {value} within {timeout} s")
+            time.sleep(0.01)
+        return now
 
 
 class Veredus(Program):
@@ -142,7 +159,9 @@ class Postfix(postfix.Postfix):
     name = "postfix"
     durability = "a file and an fsync a message"
 
-    def __init__(self, host, port, directory):
+    def __init__(self, host, port, directory, hold=True, **settings):
+        if hold:
+            settings["smtpd_data_restrictions"] = "check_client_access static:HOLD"
         super().__init__(
             host,
             port,
@@ -153,13 +172,13 @@ class Postfix(postfix.Postfix):
             mydestination="example.test",
             message_size_limit="104857600",
             mailbox_size_limit="0",
-            smtpd_data_restrictions="check_client_access static:HOLD",
             smtpd_relay_restrictions="permit_mynetworks,reject_unauth_destination",
             smtpd_client_connection_count_limit="0",
             in_flow_delay="0",
             smtpd_timeout="300s",
             max_use="100000",
             line_length_limit="2048",
+            **settings,
         )
         self.version = "3.7"
 
@@ -196,11 +215,14 @@ def available(names):
     return chosen
 
 
-def run_load(server, messages, *, conc, per_conn=0, size=10240, pipeline="group", label="", timeout=300):
+def run_load(
+    server, messages, *, conc, per_conn=0, size=10240, pipeline="group", label="", timeout=300, to=None
+):
     """One run of the load generator; its report as a dictionary."""
     done = subprocess.run(
         [
             tool("load"),
+            *(["--rcpt", to] if to else []),
             "--json",
             "--to",
             f"{server.host}:{server.port}",
