@@ -5,6 +5,7 @@
 #include "core/envelope.h"
 #include "core/mailbox/mailbox.h"
 #include "core/spool/spool.h"
+#include "core/trace/trace.h"
 
 enum {
     ARENA_MAX = 64 << 20,
@@ -160,6 +161,20 @@ static void log_delivery(const struct loaded *l, const struct delivery *d)
             kv_u64("uid", d->uid), kv_bool("again", d->result == DELIVERY_DUPLICATE));
 }
 
+static void trace_delivery(const struct loaded *l, const struct delivery *d)
+{
+    bool failed = d->result == DELIVERY_FAILED;
+
+    trace_write(
+        l->batch->trace, &(struct trace_event){
+                             .kind = failed ? TRACE_DEFERRED : TRACE_DELIVERED,
+                             .id = l->id,
+                             .to = l->envelope.target[d->rcpt].address,
+                             .status = failed ? d->why.status : (struct err_status){2, 0, 0},
+                             .text = failed ? str_c(d->why.text) : STR("into its mailbox"),
+                         });
+}
+
 /* Counts and logs; how many of the deliveries failed. */
 static uint32_t count_results(struct loaded *l)
 {
@@ -168,6 +183,7 @@ static uint32_t count_results(struct loaded *l)
     for (uint32_t i = 0; i < l->deliveries; i++) {
         const struct delivery *d = &l->delivery[i];
         log_delivery(l, d);
+        trace_delivery(l, d);
         failed += d->result == DELIVERY_FAILED;
         l->batch->duplicates += d->result == DELIVERY_DUPLICATE;
         l->batch->delivered += d->result == DELIVERY_DONE;

@@ -14,6 +14,7 @@
 
 struct spool;
 struct mailboxes;
+struct trace;
 
 enum {
     LOCAL_BATCH_MAX = 128,
@@ -36,6 +37,7 @@ struct local_batch {
     struct spool *spool;
     struct mailboxes *mailboxes;
     const struct event *event;
+    struct trace *trace; /* NULL: no history */
     struct arena arena;
     struct local_message v[LOCAL_BATCH_MAX];
     uint32_t count;
