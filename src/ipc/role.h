@@ -111,6 +111,7 @@ struct role {
     const struct event *event; /* parent of the process's own events */
     uint64_t stop_at;          /* DEADLINE_NONE until on_stop */
 
+    void *room; /* what prepare() leaves for run() */
     struct role_private *private;
 };
 
