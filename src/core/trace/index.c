@@ -186,7 +186,7 @@ static int write_index(
     return rc;
 }
 
-int index_build(const struct segment *s, const char *dir, uint64_t *damaged)
+int trace_index_build(const struct segment *s, const char *dir, uint64_t *damaged)
 {
     char *head = mem_zalloc(INDEX_HEAD + FENCE_OCTETS);
     struct entries e = {0};
@@ -204,7 +204,7 @@ int index_build(const struct segment *s, const char *dir, uint64_t *damaged)
     return rc;
 }
 
-bool index_is_there(const struct sys *sys, const char *dir, uint64_t number)
+bool trace_index_is_there(const struct sys *sys, const char *dir, uint64_t number)
 {
     char path[TRACE_PATH_MAX];
     struct sys_stat st;
@@ -319,7 +319,7 @@ static int by_index(
     return rc;
 }
 
-bool index_keys_match(const struct index_keys *keys, const struct trace_event *ev)
+bool trace_index_keys_match(const struct index_keys *keys, const struct trace_event *ev)
 {
     for (uint32_t i = 0; i < keys->ids && ev->id; i++)
         if (keys->id[i] == ev->id)
@@ -335,7 +335,7 @@ static int by_scan(
     int rc = segment_scan_begin(&scan, s, after);
 
     while (rc >= 0 && (rc = segment_scan_next(&scan, &ev)) == 1)
-        if (scan.found > after && index_keys_match(keys, &ev))
+        if (scan.found > after && trace_index_keys_match(keys, &ev))
             rc = add(found, scan.found);
     segment_scan_end(&scan);
     return rc < 0 ? rc : 0;
@@ -355,7 +355,7 @@ static void settle(struct entries *found, uint32_t **place, size_t *count)
     *count = n;
 }
 
-int index_find(const struct segment *s, const char *dir, const struct index_keys *keys,
+int trace_index_find(const struct segment *s, const char *dir, const struct index_keys *keys,
     uint64_t after, uint32_t **place, size_t *count)
 {
     struct entries found = {0};

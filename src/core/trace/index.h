@@ -19,14 +19,14 @@ struct index_keys {
 };
 
 /* Reads the whole segment. *damaged: places that were hopped over. -errno. */
-int index_build(const struct segment *s, const char *dir, uint64_t *damaged);
+int trace_index_build(const struct segment *s, const char *dir, uint64_t *damaged);
 
-bool index_is_there(const struct sys *sys, const char *dir, uint64_t number);
+bool trace_index_is_there(const struct sys *sys, const char *dir, uint64_t number);
 
 /* Places of frames that may be meant, rising, each once, behind `after`; by the index, else by a
  * scan. mem_free() is the caller's. -errno. */
-int index_find(const struct segment *s, const char *dir, const struct index_keys *keys,
+int trace_index_find(const struct segment *s, const char *dir, const struct index_keys *keys,
     uint64_t after, uint32_t **place, size_t *count);
 
 /* Is it really one of these? */
-bool index_keys_match(const struct index_keys *keys, const struct trace_event *ev);
+bool trace_index_keys_match(const struct index_keys *keys, const struct trace_event *ev);

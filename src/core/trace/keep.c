@@ -43,11 +43,11 @@ static void index_one(struct keep *k, uint64_t number)
     uint64_t damaged = 0;
     struct segment s;
 
-    if (index_is_there(k->sys, k->dir, number))
+    if (trace_index_is_there(k->sys, k->dir, number))
         return;
     if (segment_open(&s, k->sys, k->dir, number, false) < 0)
         return;
-    index_build(&s, k->dir, &damaged);
+    trace_index_build(&s, k->dir, &damaged);
     k->damaged += damaged;
     segment_close(&s);
 }

@@ -36,7 +36,7 @@ static int hits_open(struct hits *h, const struct search *s, uint64_t number, ui
     }
     if (from->sys->fstat(from->sys, h->segment.h, &st) == 0 && st.mtime_ns / 1000000 < s->since_ms)
         return 0;
-    return index_find(&h->segment, from->path, &s->keys, after, &h->place, &h->count);
+    return trace_index_find(&h->segment, from->path, &s->keys, after, &h->place, &h->count);
 }
 
 static void hits_close(struct hits *h)
