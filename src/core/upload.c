@@ -98,15 +98,22 @@ static struct upload *upload_new(struct upload_set *set, uint32_t number)
     return u;
 }
 
+/* It was written, or is not wanted: its sender may send more. */
+static void finish_piece(struct piece *p)
+{
+    if (p->from.call)
+        channel_reply(p->from, STR(""));
+    else
+        channel_credit(p->from, p->frame);
+    mem_free(p);
+}
+
 static void drop_pending(struct upload *u)
 {
     struct list *link;
 
-    while ((link = list_take(&u->pending))) {
-        struct piece *p = LIST_ENTRY(link, struct piece, link);
-        channel_credit(p->from, p->frame);
-        mem_free(p);
-    }
+    while ((link = list_take(&u->pending)))
+        finish_piece(LIST_ENTRY(link, struct piece, link));
 }
 
 static void release(struct upload *u)
@@ -183,8 +190,7 @@ static void write_fiber(void *arg)
         struct piece *p = LIST_ENTRY(link, struct piece, link);
         if (!u->failed.class)
             spool_large_write(u->large, str_of(p->octets, p->n), &u->failed);
-        channel_credit(p->from, p->frame);
-        mem_free(p);
+        finish_piece(p);
     }
     u->writing = false;
     if (u->orphaned)
@@ -251,7 +257,8 @@ static void put_beside(struct upload *u, struct buf *part, struct str octets)
         beside += octets.n;
 }
 
-bool upload_put(struct upload_set *set, struct channel_call from, struct str payload)
+/* Whether it is kept: then its sender hears later. */
+static bool put_part(struct upload_set *set, struct channel_call from, struct str payload)
 {
     struct ic_put put;
     struct upload *u;
@@ -276,6 +283,15 @@ bool upload_put(struct upload_set *set, struct channel_call from, struct str pay
         break;
     }
     return false;
+}
+
+bool upload_put(struct upload_set *set, struct channel_call from, struct str payload)
+{
+    bool kept = put_part(set, from, payload);
+
+    if (!kept && from.call)
+        channel_reply(from, STR(""));
+    return kept;
 }
 
 int upload_wait(struct upload *u, struct err *e)

@@ -58,7 +58,7 @@ void upload_set_init(struct upload_set *set, struct spool *spool, struct scope *
     uint64_t large_from, uint64_t size_max);
 void upload_set_end(struct upload_set *set); /* all of them are aborted */
 
-/* A PUT notice; true where its credit is given back later. Never suspends. */
+/* A PUT; true where its credit, or where it asks its answer, is given later. Never suspends. */
 bool upload_put(struct upload_set *set, struct channel_call from, struct str payload);
 
 void upload_abort(struct upload_set *set, uint32_t number);

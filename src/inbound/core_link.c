@@ -232,15 +232,18 @@ int core_resolve(struct core_link *l, const struct ic_rcpt *rcpt, struct buf *re
     return 0;
 }
 
-int core_put(struct core_link *l, uint32_t generation, struct str payload, struct err *e)
+int core_put(struct core_link *l, uint32_t generation, struct str payload, bool wait, struct err *e)
 {
+    struct buf nothing;
     uint64_t before;
     int rc;
 
     if (!core_link_same(l, generation))
         return away(e);
     before = fiber_deadline_shorten(run_now() + COMMIT_TIMEOUT_MS);
-    rc = channel_notify(l->channel, IC_PUT, payload, e);
+    buf_init(&nothing, 0);
+    rc = wait ? channel_ask(l->channel, IC_PUT, payload, &nothing, e)
+              : channel_notify(l->channel, IC_PUT, payload, e);
     fiber_deadline_restore(before);
     return rc < 0 && e->class == ERR_CLOSED ? away(e) : rc;
 }

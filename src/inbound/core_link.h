@@ -68,8 +68,9 @@ uint32_t core_new_upload(struct core_link *l);
 int core_resolve(struct core_link *l, const struct ic_rcpt *ask, struct buf *request,
     struct buf *reply, struct arena *a, struct ic_rcpt_answer **answers, struct err *e);
 
-/* An encoded PUT. */
-int core_put(struct core_link *l, uint32_t generation, struct str payload, struct err *e);
+/* An encoded PUT. wait: until core has written it, and all before it. */
+int core_put(
+    struct core_link *l, uint32_t generation, struct str payload, bool wait, struct err *e);
 void core_abort(struct core_link *l, uint32_t generation, uint32_t upload);
 
 /* An encoded COMMIT. 0 once the message is durable; else *e says what core said. */

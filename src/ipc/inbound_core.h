@@ -1,7 +1,8 @@
 /* ipc/inbound_core.h: what inbound and core say to each other.
  *
- * A message travels as PUT notices (parts that grow, at most 60 KiB each) and one COMMIT request; a
- * small one is a COMMIT alone. PUT of an upload number that is new begins it, ABORT ends it; core
+ * A message travels as PUTs (parts that grow, at most 60 KiB each) and one COMMIT request; a small
+ * one is a COMMIT alone. Some PUTs of a large one ask for an answer, so that little of it is on its
+ * way at a time. PUT of an upload number that is new begins it, ABORT ends it; core
  * frees the uploads of a channel that closes. Core checks everything again: ids against the lease,
  * sizes, addresses, counts. Encoders append to a buf (base/buf.h: check buf_ok once); decoders give
  * slices into the payload and arrays in the arena.
@@ -31,7 +32,8 @@ enum ic_type {
     IC_ADMIT,     /* ask: struct ic_admit -> struct ic_admitted */
     IC_RELEASE,   /* notice: u32 slot of an admitted connection that has ended */
     IC_RCPT,      /* ask: struct ic_rcpt -> one struct ic_rcpt_answer a recipient, in order */
-    IC_PUT,       /* notice: struct ic_put */
+    IC_PUT,       /* notice: struct ic_put; or ask -> nothing, once it and all before it are in
+                     memory to stay, or in their file */
     IC_ABORT,     /* notice: u32 upload */
     IC_COMMIT,    /* ask: struct ic_commit -> struct err, class ERR_NONE once it is durable */
     IC_STATE,     /* notice, core to inbound: u8 enum ic_state, when it changes and at attach */

@@ -77,7 +77,7 @@ static int put_part(struct session *s, enum ic_part part, struct str octets, str
     ic_put_encode(&put, &s->request);
     if (!buf_ok(&s->request))
         return err_memory(e, "smtp");
-    return core_put(s->service->core, s->tx.generation, buf_str(&s->request), e);
+    return core_put(s->service->core, s->tx.generation, buf_str(&s->request), false, e);
 }
 
 static int put_digest(struct session *s, struct parts *p, struct err *e)

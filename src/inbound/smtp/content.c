@@ -177,12 +177,13 @@ int content_put(struct session *s)
     CHECK(head.n <= BLOCK_GAP);
     memcpy(start - head.n, head.p, buf_ok(&s->request) ? head.n : 0);
     if (!buf_ok(&s->request) || core_put(s->service->core, s->tx.generation,
-                                    str_of(start - head.n, head.n + c->used), &e) < 0) {
+                                    str_of(start - head.n, head.n + c->used), c->wait, &e) < 0) {
         content_refuse(c, 451, &e);
         return -1;
     }
     c->sent += c->used;
     c->used = 0;
+    c->wait = !c->wait;
     return 0;
 }
 

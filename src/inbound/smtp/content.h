@@ -44,6 +44,7 @@ struct content {
     size_t used;         /* octets of content in the block */
     uint64_t sent;       /* octets that were PUT */
     uint32_t upload;     /* 0: nothing was PUT */
+    bool wait;           /* for the next PUT to be written: two of a message are on their way */
     uint32_t crc;
     struct header_scan header;
     struct digest_builder *digest; /* the block's, where a recipient is local */

@@ -233,6 +233,8 @@ static void take_frame(
         return;
     case IC_PUT:
         on_put(c, payload);
+        if (from.call)
+            channel_reply(from, STR(""));
         return;
     case IC_ABORT:
         u = find_upload(c, dec_u32(&d));
