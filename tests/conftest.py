@@ -153,3 +153,8 @@ def load_tool():
 @pytest.fixture(scope="session")
 def sink_tool():
     return bench_tool("sink")
+
+
+@pytest.fixture(scope="session")
+def dns_tool():
+    return bench_tool("dns")

@@ -17,6 +17,7 @@ import struct
 import subprocess
 import tempfile
 import threading
+from collections import namedtuple
 from pathlib import Path
 
 from . import poll
@@ -42,7 +43,7 @@ def environment():
 
 
 class Zones:
-    """zones: {name: lines of a zone file, names relative to it}; SOA, NS and a TTL of 60 s are added. signed: names of
+    """zones: {name: lines of a zone file, each with its owner, names relative to it}; SOA, NS and a TTL of 60 s are added. signed: names of
     those to sign. forged: {name: (old, new)}, a replacement in the signed file, so that signatures do not fit."""
 
     def __init__(self, zones, signed=(), forged=None, host=None, log_queries=False):
@@ -78,9 +79,10 @@ class Zones:
 
     def write(self, zone):
         path = self.base / f"{zone}.zone"
+        lines = "\n".join(line.strip() for line in self.zones[zone].splitlines())
         path.write_text(
             f"$ORIGIN {zone}.\n$TTL 60\n@ SOA ns hostmaster {self.serial} 3600 600 86400 60\n@ NS ns\n"
-            f"ns A {self.host}\n{self.zones[zone]}\n"
+            f"ns A {self.host}\n{lines}\n"
         )
         if zone in self.signed:
             self.tool("ldns-signzone", "-o", zone, "-f", f"{path}.signed", path, self.keys[zone])
@@ -207,8 +209,8 @@ def ask(host, name, kind, port=PORT, timeout=1):
 class Query:
     """A question as it came, and ways to answer it: reply() as often as one likes."""
 
-    def __init__(self, server, wire, tcp, send):
-        self.server, self.wire, self.tcp, self.reply = server, wire, tcp, send
+    def __init__(self, server, wire, tcp, peer, send):
+        self.server, self.wire, self.tcp, self.peer, self.reply = server, wire, tcp, peer, send
         self.id = struct.unpack("!H", wire[:2])[0]
         labels, at = [], 12
         while wire[at]:
@@ -216,6 +218,10 @@ class Query:
             at += 1 + wire[at]
         self.name, self.end = ".".join(labels), at + 5
         self.type = struct.unpack("!H", wire[at + 1 : at + 3])[0]
+
+    def reply_from(self, other, answer):
+        """As if another server had answered."""
+        other.udp.sendto(answer, self.peer)
 
     def message(self, answers=(), rcode=0, id=None, flags=0x8180, question=None, count=None):
         """A response with these records; the question's own bytes come back, as 0x20 wants."""
@@ -239,7 +245,7 @@ class Scripted:
     def __init__(self, script, host=None):
         self.script, self.host, self.port = script, host or free_address(), PORT
         self.server = f"{self.host}@{self.port}"
-        self.queries, self.problems, self.connections = [], [], {}
+        self.queries, self.problems, self.timers, self.connections = [], [], [], {}
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.tcp = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self.tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -272,7 +278,7 @@ class Scripted:
             self.selector.register(connection, selectors.EVENT_READ)
         elif s is self.udp:
             wire, peer = s.recvfrom(65535)
-            self.call(Query(self, wire, False, lambda answer: self.udp.sendto(answer, peer)))
+            self.call(Query(self, wire, False, peer, lambda answer: self.udp.sendto(answer, peer)))
         else:
             self.serve_connection(s)
 
@@ -290,14 +296,23 @@ class Scripted:
         while len(data) >= 2 and len(data) >= 2 + struct.unpack("!H", data[:2])[0]:
             size = 2 + struct.unpack("!H", data[:2])[0]
             wire, data = data[2:size], data[size:]
-            self.call(Query(self, wire, True, lambda answer: s.sendall(struct.pack("!H", len(answer)) + answer)))
+            send = lambda answer: s.sendall(struct.pack("!H", len(answer)) + answer)
+            self.call(Query(self, wire, True, s.getpeername(), send))
         self.connections[s] = data
 
     def call(self, query):
         self.queries.append(query)
         self.script(query)
 
+    def later(self, seconds, act):
+        """Lets time pass before an answer."""
+        timer = threading.Timer(seconds, act)
+        self.timers.append(timer)
+        timer.start()
+
     def close(self):
+        for timer in self.timers:
+            timer.join(10)
         self.waker.send(b"x")
         self.thread.join(10)
         for s in (self.udp, self.tcp, self.wake, self.waker, *self.connections):
@@ -311,3 +326,40 @@ class Scripted:
     def __exit__(self, *_):
         self.close()
         assert not self.problems, f"the script failed: {self.problems[0]!r}"
+
+
+Answer = namedtuple("Answer", "type name status secure ttl canonical cut records")
+
+
+class Answers(list):
+    """What the resolver of veredus said to questions, in order; log and memory (KiB) of its process."""
+
+    def __init__(self, done):
+        self.log = done.stderr
+        assert done.returncode == 0, done.stderr
+        for line in done.stdout.splitlines():
+            head, _, tail = line.partition(":")
+            if head.endswith(" a second"):
+                continue
+            kind, name, status, secure, ttl, canonical, *cut = head.split(" ")
+            records = tail.split() if status == "found" else tail.strip()
+            self.append(Answer(kind, name, status, secure == "secure", int(ttl), canonical, bool(cut), records))
+        self.memory = int(self.log.rsplit("the resolver used ", 1)[1].split()[0])
+
+
+def resolve(tool, config, *questions, rounds=1, timeout=120):
+    """Asks the resolver of veredus, in a process of its own behind its walls (bench/dns), "TYPE NAME" each."""
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write(
+            'hostname = "mx.example.test"\ndata = "/nonexistent"\n'
+            f'listen "mx" {{ protocol = smtp  address = {{"127.0.0.1:2525"}} }}\n{config}\n'
+        )
+        file.flush()
+        done = subprocess.run(
+            [tool, "-n", str(rounds), file.name],
+            input="".join(f"{question}\n" for question in questions),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+        )
+    return Answers(done)
