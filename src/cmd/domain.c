@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "base/buf.h"
 
 #include "mail/address.h"
@@ -5,52 +7,74 @@
 #include "ipc/config.h"
 
 #include "cmd/print.h"
+#include "cmd/recipients.h"
 #include "cmd/records.h"
 #include "cmd/request.h"
 
-enum {
-    RECIPIENTS_MAX = 16 << 20
-};
-
-/* The addresses of --recipients, one a line; blank lines and # comments are skipped. */
-static int add_recipients(json_t *request, const char *path, struct err *e)
+static void set_true(json_t *request, const char *member)
 {
-    json_t *list = json_array();
-    struct buf text;
-    struct str rest, line;
+    json_object_set_new(request, member, json_true());
+}
 
-    buf_init(&text, RECIPIENTS_MAX + 65536);
-    if (cmd_read_file(path, RECIPIENTS_MAX, &text, e) < 0) {
-        buf_done(&text);
-        json_decref(list);
-        return -1;
+static json_t *add_request(const struct cmd *c)
+{
+    json_t *request = request_new("domain.add");
+
+    request_str(request, "domain", c->args[0]);
+    request_str(request, "separator", cmd_value(c, "separator"));
+    if (cmd_has(c, "relay"))
+        set_true(request, "relay");
+    return request;
+}
+
+/* The domain is disabled until its list is complete, and goes again if it cannot be completed. */
+static int add_listed(struct cmd *c, struct client *client)
+{
+    json_t *request = add_request(c), *done;
+    struct recipients list;
+    struct err e, ignored;
+    int status;
+
+    recipients_init(&list);
+    if (recipients_read(&list, c->args[0], cmd_value(c, "recipients"), &e) < 0) {
+        recipients_done(&list);
+        json_decref(request);
+        return cmd_fail_err(&e);
     }
-    rest = buf_str(&text);
-    while (rest.n) {
-        str_cut(&rest, '\n', &line);
-        line = str_trim(line);
-        if (line.n && line.p[0] != '#')
-            json_array_append_new(list, json_stringn_nocheck(line.p, line.n));
+    request_str(request, "check", "list");
+    set_true(request, "disabled");
+    done = client_ask(client, request, &e);
+    status = done ? recipients_add_all(&list, client, c->args[0], &e) : -1;
+    if (done && status == 0) {
+        request = request_new("domain.enable");
+    } else if (done) {
+        request = request_new("domain.remove");
+        request_str(request, "domain", c->args[0]);
+        json_decref(client_ask(client, request, &ignored));
     }
-    buf_done(&text);
-    json_object_set_new(request, "recipients", list);
-    return 0;
+    json_decref(done);
+    recipients_done(&list);
+    if (status < 0)
+        return cmd_fail_err(&e);
+    request_str(request, "domain", c->args[0]);
+    return client_do(c, client, request);
+}
+
+static bool is_word(const struct cmd *c, const char *word)
+{
+    return strcmp(cmd_value(c, "recipients"), word) == 0;
 }
 
 static int add(struct cmd *c, struct client *client, void *arg)
 {
-    json_t *request = request_new("domain.add");
-    struct err e;
+    json_t *request;
 
     (void)arg;
-    request_str(request, "domain", c->args[0]);
-    request_str(request, "separator", cmd_value(c, "separator"));
-    if (cmd_has(c, "relay"))
-        json_object_set_new(request, "relay", json_true());
-    if (cmd_has(c, "recipients") && add_recipients(request, cmd_value(c, "recipients"), &e) < 0) {
-        json_decref(request);
-        return cmd_fail_err(&e);
-    }
+    if (cmd_has(c, "recipients") && !is_word(c, "verify"))
+        return add_listed(c, client);
+    request = add_request(c);
+    if (cmd_has(c, "recipients"))
+        request_str(request, "check", "verify");
     return client_do(c, client, request);
 }
 
@@ -117,16 +141,32 @@ int cmd_domain_show(struct cmd *c)
 static int set(struct cmd *c, struct client *client, void *arg)
 {
     json_t *request = request_new("domain.set");
+    struct recipients list;
+    struct err e;
+    int status = 0;
 
     (void)arg;
     request_str(request, "domain", c->args[0]);
     request_str(request, "separator", cmd_value(c, "separator"));
-    return client_do(c, client, request);
+    recipients_init(&list);
+    if (cmd_has(c, "recipients") && (is_word(c, "verify") || is_word(c, "any"))) {
+        request_str(request, "check", is_word(c, "any") ? "none" : "verify");
+    } else if (cmd_has(c, "recipients")) {
+        request_str(request, "check", "list");
+        status = recipients_read(&list, c->args[0], cmd_value(c, "recipients"), &e);
+        if (status == 0)
+            status = recipients_make_equal(&list, client, c->args[0], &e);
+    }
+    recipients_done(&list);
+    if (status == 0)
+        return client_do(c, client, request);
+    json_decref(request);
+    return cmd_fail_err(&e);
 }
 
 int cmd_domain_set(struct cmd *c)
 {
-    if (!cmd_has(c, "separator")) {
+    if (!cmd_has(c, "separator") && !cmd_has(c, "recipients")) {
         cmd_fail("nothing to change was given; see veredus domain set --help");
         return EXIT_USAGE;
     }

@@ -19,13 +19,15 @@ const struct cmd_row cmd_rows[] = {
     {"stop", "", "end the running server after its transactions", cmd_stop, 0, 0, {{0}}},
     {"domain add", "DOMAIN", "take mail for a domain", cmd_domain_add, 1, 1, {
         {"relay", NULL, "pass its mail on; it is not local"},
-        {"recipients", "FILE", "with --relay: the addresses that exist, one a line"},
+        {"recipients", "FILE|verify",
+            "with --relay: the addresses that exist, one a line; or ask the next hop"},
         {"separator", "CHARACTERS",
             "what begins the detail of user+detail (default +, none: \"\")"}}},
     {"domain list", "", "list the domains", cmd_domain_list, 0, 0, {{0}}},
     {"domain show", "DOMAIN", "show one domain", cmd_domain_show, 1, 1, {{0}}},
     {"domain set", "DOMAIN", "change a domain", cmd_domain_set, 1, 1, {
-        {"separator", "CHARACTERS", "what begins the detail of user+detail"}}},
+        {"separator", "CHARACTERS", "what begins the detail of user+detail"},
+        {"recipients", "FILE|verify|any", "of a relay domain: its whole list, or how else"}}},
     {"domain disable", "DOMAIN", "refuse its mail without deleting anything",
         cmd_domain_disable, 1, 1, {{0}}},
     {"domain enable", "DOMAIN", "undo disable", cmd_domain_enable, 1, 1, {{0}}},

@@ -32,6 +32,7 @@ json_t *op_page(json_t *items, struct str next);
 
 op_fn op_domain_add, op_domain_list, op_domain_show, op_domain_set, op_domain_disable,
     op_domain_enable, op_domain_remove;
+op_fn op_recipients_add, op_recipients_remove, op_recipients_list;
 op_fn op_account_add, op_account_list, op_account_show, op_account_passwd, op_account_disable,
     op_account_enable, op_account_remove;
 op_fn op_alias_add, op_alias_list, op_alias_remove, op_alias_import;

@@ -61,6 +61,7 @@ struct resolution {
     enum ic_verdict verdict;
     struct err why;
     bool cold; /* refused because memory does not know, and there is no fiber to wait in */
+    bool ask;  /* RELAY, of a domain whose next hop is to be asked whether it takes the address */
 };
 
 /* A plain function as long as memory holds all addresses; else suspends for one that it does not
@@ -69,11 +70,29 @@ struct resolution {
 void directory_resolve(
     struct directory *d, struct str address, enum ic_right right, struct resolution *r);
 
+/* What the server is to a domain, in any spelling. Never suspends. */
+enum directory_part {
+    DIRECTORY_FOREIGN,
+    DIRECTORY_LOCAL, /* delivered here */
+    DIRECTORY_RELAY, /* passed on */
+};
+enum directory_part directory_part_of(struct directory *d, struct str domain);
+
+/* One recipient of a message that is to be expanded. */
+struct directory_given {
+    struct str address;
+    enum ic_right right;
+};
+
 /* The final recipients of a message, each once, in the arena; at least one for each recipient given
  * unless another led to the same. What is ours but cannot be delivered any more (a target that is
  * gone, a loop) comes back as TARGET_ADDRESS with its local address: directory_refusal() says why,
  * and the queue returns it by name. -1 without memory, or where a stranger would relay: 5.7.1. May
  * suspend like directory_resolve(). */
+int directory_expand_given(struct directory *d, struct arena *a,
+    const struct directory_given *given, uint32_t given_count, struct target **target,
+    uint32_t *count, struct err *e);
+/* The same for an envelope as it is. */
 int directory_expand(struct directory *d, struct arena *a, enum ic_right right,
     const struct ic_envelope *given, struct target **target, uint32_t *count, struct err *e);
 
@@ -83,11 +102,19 @@ bool directory_refusal(struct directory *d, struct str address, struct err *why)
 
 /* ---- changes, suspend */
 
+/* Which recipients of a relay domain are taken. */
+enum directory_recipients {
+    RECIPIENTS_ANY,
+    RECIPIENTS_LISTED, /* those of its list */
+    RECIPIENTS_ASKED,  /* those that its next hop takes */
+};
+
 struct directory_domain_new {
-    struct str name, separator;   /* separator: one character; p is NULL for "+", empty for none */
-    bool relay;                   /* passed on, not local */
-    bool listed;                  /* relay: only for the recipients given */
-    const struct str *recipients; /* addresses, or local parts */
+    struct str name, separator; /* separator: one character; p is NULL for "+", empty for none */
+    bool relay;                 /* passed on, not local */
+    bool disabled;              /* until its list is complete */
+    enum directory_recipients recipients; /* relay only */
+    const struct str *list;               /* addresses, or local parts */
     uint32_t count;
 };
 
@@ -95,6 +122,14 @@ int directory_domain_add(
     struct directory *d, const struct directory_domain_new *domain, struct err *e);
 int directory_domain_separator(
     struct directory *d, struct str name, struct str separator, struct err *e);
+int directory_domain_recipients(
+    struct directory *d, struct str name, enum directory_recipients recipients, struct err *e);
+/* Parts of a relay domain's list: all of them or none. What is there already, or is not, is no
+ * error. */
+int directory_recipients_add(
+    struct directory *d, struct str domain, const struct str *list, uint32_t count, struct err *e);
+int directory_recipients_remove(
+    struct directory *d, struct str domain, const struct str *list, uint32_t count, struct err *e);
 int directory_domain_enable(struct directory *d, struct str name, bool enabled, struct err *e);
 /* Refused while it has accounts or aliases. */
 int directory_domain_remove(struct directory *d, struct str name, struct err *e);
@@ -132,7 +167,8 @@ int directory_alias_import(
 
 struct directory_domain {
     struct str name, separator;
-    bool relay, listed, enabled;
+    bool relay, enabled;
+    enum directory_recipients taken;
     int64_t created_ms;
     uint64_t accounts, aliases, recipients;
 };
@@ -164,6 +200,9 @@ int directory_domain_show(struct directory *d, struct arena *a, struct str name,
     struct directory_domain *domain, struct err *e);
 int directory_domain_list(struct directory *d, struct arena *a, const struct directory_page *page,
     struct directory_domain **domain, uint32_t *count, struct err *e);
+/* The keys of a relay domain's list. */
+int directory_recipients_list(struct directory *d, struct arena *a,
+    const struct directory_page *page, struct str **key, uint32_t *count, struct err *e);
 int directory_account_show(struct directory *d, struct arena *a, struct str address,
     struct directory_account *account, struct err *e);
 int directory_account_list(struct directory *d, struct arena *a, const struct directory_page *page,

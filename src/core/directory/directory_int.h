@@ -13,9 +13,10 @@
 
 struct domain {
     int64_t number; /* in the order of birth */
-    bool relay, listed, enabled;
-    bool hidden;    /* its birth is not durable yet */
-    char separator; /* NUL: none */
+    bool relay, enabled;
+    enum directory_recipients taken; /* of a relay domain */
+    bool hidden;                     /* its birth is not durable yet */
+    char separator;                  /* NUL: none */
     uint16_t size;
     char *first; /* address of its first enabled account, or NULL */
     char name[];
@@ -75,7 +76,7 @@ int memory_reserve(struct directory *d, struct str key, struct err *e);
 void memory_unreserve(struct directory *d, struct str key); /* the change did not take place */
 void memory_set_account(struct directory *d, struct str key, uint64_t account, bool enabled);
 void memory_set_targets(struct directory *d, struct str key, char *targets); /* takes it over */
-void memory_set_recipient(struct directory *d, struct str key);
+void memory_set_recipient(struct directory *d, struct str key, bool recipient);
 void memory_drop_recipients(struct directory *d, const struct domain *domain);
 
 struct domain *memory_domain(const struct directory *d, struct str name);
@@ -104,6 +105,7 @@ struct place {
     struct str targets; /* PLACE_ALIAS: lines; valid until the caller suspends */
     struct err why;     /* PLACE_REFUSED */
     bool cold;
+    bool ask; /* PLACE_RELAY: whether the next hop takes it */
 };
 
 void locate(struct directory *d, const struct name *n, struct place *p);
@@ -138,7 +140,7 @@ struct job {
     /* What fn needs and what it gives; their meaning is fn's. */
     struct str key, text, domain, hash;
     int64_t id, number, limit;
-    bool flag, relay, listed;
+    bool flag, relay;
     struct str *list;
     struct alias_edit *edit;
     uint32_t count;
@@ -162,3 +164,17 @@ int job_read_first(struct job *j, struct err *e); /* j->domain -> j->first */
 void job_set_first(struct job *j);                /* on the loop's thread, afterwards */
 
 int alias_write(struct job *j, struct err *e); /* j->edit */
+
+/* ---- domain.c */
+
+/* The key of a domain that is there, in the job's arena. */
+int domain_find(struct job *j, struct str name, struct domain **domain, struct err *e);
+
+/* ---- recipients.c: j->list, of j->domain */
+
+/* The keys of a relay domain's recipients: addresses of it, or local parts alone. */
+int recipients_keys(struct job *j, const struct str *list, uint32_t count, struct err *e);
+int recipients_insert(struct job *j, struct err *e); /* on the pool's thread */
+int recipients_reserve(struct job *j, struct err *e);
+void recipients_unreserve(struct job *j);
+void recipients_set(struct job *j, bool recipient);

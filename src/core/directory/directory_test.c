@@ -6,8 +6,11 @@ static void populate(struct directory *d)
 {
     struct str list[] = {STR("known"), STR("other@listed.test")};
     struct directory_domain_new relay = {.name = STR("relay.test"), .relay = true};
-    struct directory_domain_new listed = {
-        .name = STR("listed.test"), .relay = true, .listed = true, .recipients = list, .count = 2};
+    struct directory_domain_new listed = {.name = STR("listed.test"),
+        .relay = true,
+        .recipients = RECIPIENTS_LISTED,
+        .list = list,
+        .count = 2};
     struct directory_domain_new minus = {.name = STR("minus.test"), .separator = STR("-")};
     struct err e = {0};
 
@@ -353,7 +356,7 @@ FIBER_TEST(test_lists)
     assert_true(str_eq(alias[4].address, STR("sales@example.test")) && alias[4].targets == 2);
     assert_true(str_eq(alias[4].target[1], STR("bob@example.test")));
     must(directory_domain_show(d, &a, STR("listed.test"), &shown, &e), &e);
-    assert_true(shown.relay && shown.listed && shown.recipients == 2);
+    assert_true(shown.relay && shown.taken == RECIPIENTS_LISTED && shown.recipients == 2);
     page = (struct directory_page){.domain = STR("none.test")};
     refused(directory_alias_list(d, &a, &page, &alias, &n, &e), &e, "no such domain");
     directory_close(&d);

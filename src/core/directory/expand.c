@@ -8,16 +8,16 @@ struct node {
     const struct node *parent; /* the alias that named it */
     struct node *next;
     uint32_t given, depth;
+    enum ic_right right; /* of one that was given */
 };
 
 struct expansion {
     struct directory *d;
     struct arena *arena;
     const struct table *overlay; /* alias edits that count as done, or NULL */
-    enum ic_right right;
-    struct node *first, *last; /* what is still to do */
-    struct table seen;         /* nodes by key */
-    struct table accounts;     /* targets by account */
+    struct node *first, *last;   /* what is still to do */
+    struct table seen;           /* nodes by key */
+    struct table accounts;       /* targets by account */
     struct target *target;
     uint32_t targets, cap;
     uint32_t mailboxes, elsewhere; /* kinds of targets that can be reached */
@@ -43,7 +43,7 @@ static struct str target_account(const void *entry)
 
 static void expansion_init(struct expansion *x, struct directory *d, struct arena *arena)
 {
-    *x = (struct expansion){.d = d, .arena = arena, .right = IC_TRUSTED};
+    *x = (struct expansion){.d = d, .arena = arena};
     table_init(&x->seen, node_key, NODES_MAX);
     table_init(&x->accounts, target_account, ENVELOPE_TARGETS_MAX);
 }
@@ -64,6 +64,7 @@ static int push(
     node->parent = parent;
     node->given = given;
     node->depth = parent ? parent->depth + 1 : 0;
+    node->right = IC_TRUSTED;
     if (x->last)
         x->last->next = node;
     else
@@ -215,7 +216,7 @@ static int step(struct expansion *x, struct node *node, struct err *e)
     case PLACE_ALIAS:
         return follow(x, node, p.targets, e);
     case PLACE_FOREIGN:
-        if (node->depth == 0 && x->right == IC_STRANGER)
+        if (node->right == IC_STRANGER)
             return err_set_status(
                 e, ERR_PERMANENT, (struct err_status){5, 7, 1}, "directory", "relaying denied");
         return emit_elsewhere(x, node, e);
@@ -241,16 +242,19 @@ static int expansion_run(struct expansion *x, struct err *e)
     return 0;
 }
 
-int directory_expand(struct directory *d, struct arena *a, enum ic_right right,
-    const struct ic_envelope *given, struct target **target, uint32_t *count, struct err *e)
+int directory_expand_given(struct directory *d, struct arena *a,
+    const struct directory_given *given, uint32_t given_count, struct target **target,
+    uint32_t *count, struct err *e)
 {
     struct expansion x;
     int status = 0;
 
     expansion_init(&x, d, a);
-    x.right = right;
-    for (uint32_t i = 0; i < given->count && status == 0; i++)
-        status = push(&x, given->rcpt[i].address, NULL, i, e);
+    for (uint32_t i = 0; i < given_count && status == 0; i++) {
+        status = push(&x, given[i].address, NULL, i, e);
+        if (status == 0)
+            x.last->right = given[i].right;
+    }
     if (status == 0)
         status = expansion_run(&x, e);
     expansion_done(&x);
@@ -259,6 +263,18 @@ int directory_expand(struct directory *d, struct arena *a, enum ic_right right,
     *target = x.target;
     *count = x.targets;
     return 0;
+}
+
+int directory_expand(struct directory *d, struct arena *a, enum ic_right right,
+    const struct ic_envelope *given, struct target **target, uint32_t *count, struct err *e)
+{
+    struct directory_given *all = arena_array(a, given->count, sizeof *all);
+
+    if (given->count && !all)
+        return err_memory(e, "directory");
+    for (uint32_t i = 0; i < given->count; i++)
+        all[i] = (struct directory_given){given->rcpt[i].address, right};
+    return directory_expand_given(d, a, all, given->count, target, count, e);
 }
 
 /* The verdict about an alias: where does it lead in the end? */
@@ -303,6 +319,7 @@ void directory_resolve(
         return;
     case PLACE_RELAY:
         r->verdict = IC_RELAY;
+        r->ask = p.ask;
         return;
     case PLACE_FOREIGN:
         if (right == IC_TRUSTED)
@@ -316,6 +333,16 @@ void directory_resolve(
         r->cold = p.cold;
         return;
     }
+}
+
+enum directory_part directory_part_of(struct directory *d, struct str domain)
+{
+    const struct domain *found;
+    struct name n;
+
+    if (name_domain(d, domain, &n, NULL) < 0 || !(found = memory_domain(d, n.domain)))
+        return DIRECTORY_FOREIGN;
+    return found->relay ? DIRECTORY_RELAY : DIRECTORY_LOCAL;
 }
 
 bool directory_refusal(struct directory *d, struct str address, struct err *why)

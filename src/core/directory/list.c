@@ -47,7 +47,7 @@ static void bind_text(sqlite3_stmt *q, int i, struct str text)
 static int take_domain(struct job *j, sqlite3_stmt *q, struct directory_domain *row, struct err *e)
 {
     row->relay = sql_column_i64(q, 1) != 0;
-    row->listed = sql_column_i64(q, 2) != 0;
+    row->taken = schema_recipients(sql_column_i64(q, 2));
     row->enabled = sql_column_i64(q, 3) != 0;
     row->created_ms = sql_column_i64(q, 5);
     row->accounts = (uint64_t)sql_column_i64(q, 6);

@@ -29,7 +29,7 @@ static int load_domain(struct directory *d, sqlite3_stmt *q, struct err *e)
         return err_memory(e, "directory");
     domain->number = sql_column_i64(q, 1);
     domain->relay = sql_column_i64(q, 2) != 0;
-    domain->listed = sql_column_i64(q, 3) != 0;
+    domain->taken = schema_recipients(sql_column_i64(q, 3));
     domain->enabled = sql_column_i64(q, 4) != 0;
     domain->separator = separator.n ? separator.p[0] : '\0';
     if (table_add(&d->domains, domain) != 0) {
@@ -70,7 +70,7 @@ static int load_recipient(struct directory *d, sqlite3_stmt *q, struct err *e)
 
     if (memory_reserve(d, key, e) < 0)
         return -1;
-    memory_set_recipient(d, key);
+    memory_set_recipient(d, key, true);
     return 0;
 }
 

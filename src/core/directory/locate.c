@@ -95,7 +95,7 @@ static void locate_local(
 static void locate_relay(
     struct directory *d, const struct domain *domain, const struct name *n, struct place *p)
 {
-    bool listed = domain->listed;
+    bool listed = domain->taken == RECIPIENTS_LISTED, ask = domain->taken == RECIPIENTS_ASKED;
     struct address *a;
     int status;
 
@@ -103,10 +103,13 @@ static void locate_relay(
         return;
     status = listed ? memory_look(d, n->key, &a, &p->why) : 0;
     p->kind = PLACE_RELAY;
-    if (status < 0)
+    p->ask = ask;
+    if (status < 0) {
         p->kind = PLACE_REFUSED;
-    else if (listed && (status == 0 || !a->recipient))
+        p->cold = !fiber_running();
+    } else if (listed && (status == 0 || !a->recipient)) {
         refuse(p, (struct err_status){5, 1, 1}, "no such recipient in a domain that is relayed");
+    }
 }
 
 void locate(struct directory *d, const struct name *n, struct place *p)

@@ -335,7 +335,7 @@ void memory_set_targets(struct directory *d, struct str key, char *targets)
     memory_unreserve(d, key);
 }
 
-void memory_set_recipient(struct directory *d, struct str key)
+void memory_set_recipient(struct directory *d, struct str key, bool recipient)
 {
     struct address *a = table_find(&d->addresses, key);
 
@@ -343,8 +343,11 @@ void memory_set_recipient(struct directory *d, struct str key)
         cache_forget(d, key);
         return;
     }
+    if (!a && !recipient)
+        return;
     CHECK(a);
-    a->recipient = true;
+    a->recipient = recipient;
+    memory_unreserve(d, key);
 }
 
 void memory_drop_recipients(struct directory *d, const struct domain *domain)

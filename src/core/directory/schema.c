@@ -1,6 +1,7 @@
 #include "core/directory/schema.h"
 
 /* "key" is the form in which addresses compare (mail/address.h), "address" the one that was given.
+ * "listed" is enum directory_recipients.
  * The catch-all of a domain is the alias with the key "@domain". Times are milliseconds. */
 static const char tables[] =
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value BIGINT NOT NULL);"
@@ -50,9 +51,10 @@ const char *const directory_statements[DIR_STATEMENTS] = {
     [DIR_NEXT_NUMBER] = "UPDATE settings SET value = value + 1 WHERE name = ?1 RETURNING value",
     [DIR_DOMAIN_INSERT] =
         "INSERT INTO domains (name, number, relay, listed, enabled, separator, created)"
-        " VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6)",
+        " VALUES (?1, ?2, ?3, ?4, ?7, ?5, ?6)",
     [DIR_DOMAIN_ENABLE] = "UPDATE domains SET enabled = ?2 WHERE name = ?1",
     [DIR_DOMAIN_SEPARATOR] = "UPDATE domains SET separator = ?2 WHERE name = ?1",
+    [DIR_DOMAIN_RECIPIENTS] = "UPDATE domains SET listed = ?2 WHERE name = ?1",
     [DIR_DOMAIN_DELETE] = "DELETE FROM domains WHERE name = ?1",
     [DIR_DOMAIN_FIRST] = "SELECT address FROM accounts WHERE domain = ?1 AND enabled = 1"
                          " ORDER BY id LIMIT 1",
@@ -71,6 +73,9 @@ const char *const directory_statements[DIR_STATEMENTS] = {
     [DIR_RECIPIENT_INSERT] =
         "INSERT INTO recipients (key, domain) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
     [DIR_RECIPIENTS_DELETE] = "DELETE FROM recipients WHERE domain = ?1",
+    [DIR_RECIPIENT_DELETE] = "DELETE FROM recipients WHERE key = ?1",
+    [DIR_RECIPIENT_LIST] = "SELECT key FROM recipients WHERE domain = ?2 AND key > ?1"
+                           " ORDER BY key LIMIT ?3",
     [DIR_ACCOUNT_INSERT] =
         "INSERT INTO accounts (id, key, address, domain, enabled, password, quota, created)"
         " VALUES (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7)",

@@ -1,9 +1,18 @@
 /* core/directory/schema.h: the tables and statements of control.db. */
 #pragma once
 
+#include "core/directory/directory.h"
 #include "core/sql/sql.h"
 
 extern const struct sql_format directory_format;
+
+/* The column `listed` of a domain. */
+static inline enum directory_recipients schema_recipients(int64_t listed)
+{
+    return listed == RECIPIENTS_ASKED ? RECIPIENTS_ASKED
+           : listed                   ? RECIPIENTS_LISTED
+                                      : RECIPIENTS_ANY;
+}
 
 enum directory_statement {
     DIR_COUNT_ADDRESSES,
@@ -20,6 +29,7 @@ enum directory_statement {
     DIR_DOMAIN_INSERT,
     DIR_DOMAIN_ENABLE,
     DIR_DOMAIN_SEPARATOR,
+    DIR_DOMAIN_RECIPIENTS,
     DIR_DOMAIN_DELETE,
     DIR_DOMAIN_FIRST,
     DIR_DOMAIN_USES,
@@ -27,6 +37,8 @@ enum directory_statement {
     DIR_DOMAIN_LIST,
     DIR_RECIPIENT_INSERT,
     DIR_RECIPIENTS_DELETE,
+    DIR_RECIPIENT_DELETE,
+    DIR_RECIPIENT_LIST,
     DIR_ACCOUNT_INSERT,
     DIR_ACCOUNT_ENABLE,
     DIR_ACCOUNT_PASSWORD,
