@@ -19,6 +19,7 @@ struct slot {
     struct peer *client, *network; /* NULL: not counted there */
     uint32_t owner;                /* 0: free */
     uint32_t next_free;
+    enum ic_right right;
 };
 
 struct admit {
@@ -121,17 +122,46 @@ static bool is_local(const uint8_t address[16])
     return memcmp(address, none, sizeof none) == 0;
 }
 
-static bool may_relay(const struct config *config, const uint8_t address[16])
+static bool in_allowed_network(const struct config *config, const uint8_t address[16])
 {
     struct net_address a = {.len = sizeof a.in6, .in6 = {.sin6_family = AF_INET6}};
 
-    if (is_local(address))
-        return true;
     memcpy(&a.in6.sin6_addr, address, 16);
     for (uint32_t i = 0; i < config->relay.allow.count; i++)
         if (net_block_contains(&config->relay.allow.v[i], &a))
             return true;
     return false;
+}
+
+/* Local programs submit on the submit socket, which only the client class is given, or where an
+ * operator put a socket for submission or SMTP. LMTP is for final delivery: a local peer of it may
+ * relay no more than its network may, and it has none. */
+static bool is_local_program(
+    const struct config *config, enum role_class class, const struct ic_admit *ask)
+{
+    const struct config_listen *listen;
+
+    if (!is_local(ask->address))
+        return false;
+    if (ask->listener == ROLE_LISTEN_SUBMIT)
+        return class == CLASS_CLIENT;
+    if (ask->listener >= config->listens)
+        return false;
+    listen = &config->listen[ask->listener];
+    for (uint32_t i = 0; i < listen->address.count; i++)
+        if (str_starts(listen->address.v[i], STR("unix:")))
+            return listen->protocol == PROTOCOL_SMTP ||
+                   (listen->protocol == PROTOCOL_SUBMISSION && class == CLASS_CLIENT);
+    return false;
+}
+
+static enum ic_right right_of(
+    const struct config *config, enum role_class class, const struct ic_admit *ask)
+{
+    if (is_local(ask->address) ? is_local_program(config, class, ask)
+                               : in_allowed_network(config, ask->address))
+        return IC_TRUSTED;
+    return IC_STRANGER;
 }
 
 static bool over(uint64_t count, uint64_t limit)
@@ -169,16 +199,16 @@ static bool count_peers(struct admit *a, const struct config *config, const stru
 }
 
 void admit_connect(struct admit *a, const struct config *config, uint32_t owner,
-    const struct ic_admit *ask, struct ic_admitted *answer)
+    enum role_class class, const struct ic_admit *ask, struct ic_admitted *answer)
 {
-    struct slot filled = {.owner = owner};
+    struct slot filled = {.owner = owner, .right = right_of(config, class, ask)};
 
     *answer = (struct ic_admitted){0};
     if (over(a->count, config->limits.connections) || (!a->free && grow(a) < 0)) {
         refuse(a, answer, "too many connections, try again later");
         return;
     }
-    if (!may_relay(config, ask->address)) {
+    if (filled.right == IC_STRANGER && !is_local(ask->address)) {
         if (!count_peers(a, config, ask, &filled, answer))
             return;
         filled.client->count++;
@@ -189,6 +219,7 @@ void admit_connect(struct admit *a, const struct config *config, uint32_t owner,
     a->free = a->slots[answer->slot].next_free;
     a->slots[answer->slot] = filled;
     a->count++;
+    answer->right = filled.right;
     answer->ok = true;
 }
 
@@ -209,6 +240,13 @@ void admit_channel_gone(struct admit *a, uint32_t owner)
 {
     for (uint32_t i = 0; i < a->size; i++)
         admit_release(a, owner, i);
+}
+
+enum ic_right admit_right(const struct admit *a, uint32_t owner, uint32_t slot)
+{
+    const struct slot *s = slot < a->size ? &a->slots[slot] : NULL;
+
+    return s && s->owner && s->owner == owner ? s->right : IC_STRANGER;
 }
 
 uint32_t admit_count(const struct admit *a)

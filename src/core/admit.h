@@ -11,18 +11,25 @@
 
 #include "ipc/config.h"
 #include "ipc/inbound_core.h"
+#include "ipc/role.h"
 
 struct admit;
 
 int admit_open(struct admit **a, struct err *e);
 void admit_close(struct admit **a);
 
-/* owner: the channel's number, for admit_channel_gone(). Fills answer. */
+/* owner: the channel's number, for admit_channel_gone(); class: of the process behind it. Fills
+ * answer. */
 void admit_connect(struct admit *a, const struct config *config, uint32_t owner,
-    const struct ic_admit *ask, struct ic_admitted *answer);
+    enum role_class class, const struct ic_admit *ask, struct ic_admitted *answer);
 /* A slot that the owner does not hold is ignored: the process may have died and come back. */
 void admit_release(struct admit *a, uint32_t owner, uint32_t slot);
 void admit_channel_gone(struct admit *a, uint32_t owner);
+
+/* What a connection may, as it was decided when it came: by its network (relay allow), or as a
+ * local program on the submit socket or one of submission. Strangers for a slot that the owner does
+ * not hold. */
+enum ic_right admit_right(const struct admit *a, uint32_t owner, uint32_t slot);
 
 uint32_t admit_count(const struct admit *a);
 uint64_t admit_refused(const struct admit *a); /* since start */

@@ -26,7 +26,7 @@ static bool connect_from(
 {
     struct ic_admitted answer;
 
-    admit_connect(a, c, owner, &ask, &answer);
+    admit_connect(a, c, owner, CLASS_MX, &ask, &answer);
     *slot = answer.slot;
     if (!answer.ok)
         assert_int_equal(answer.why.status.class, 4);

@@ -12,6 +12,7 @@
 #include "core/message.h"
 #include "core/queue/holds.h"
 #include "core/queue/queue.h"
+#include "core/recipients.h"
 #include "core/trace/trace.h"
 
 /* Without memory the message stays safe in the spool, but nothing begins with it: at start that
@@ -121,6 +122,18 @@ static int open_holds(struct core *c, const struct sys *sys, struct err *e)
     return holds_open(&c->holds, sys, path, e);
 }
 
+static int open_recipients(struct core *c, const struct sys *sys, struct err *e)
+{
+    const struct recipients_settings settings = {
+        .sys = sys,
+        .config = c->config,
+        .event = c->event,
+        .directory = c->stores.directory,
+    };
+
+    return recipients_open(&c->recipients, &settings, e);
+}
+
 static int start_queue(struct core *c, struct err *e)
 {
     const struct queue_parts parts = {.spool = c->spool, .holds = c->holds, .trace = c->trace};
@@ -137,7 +150,8 @@ int core_open(struct core *c, const struct sys *sys, const struct config *config
     if (stores_open(&c->stores, sys, config, e) < 0)
         return -1;
     if (open_trace(c, sys, e) < 0 || open_holds(c, sys, e) < 0 || admit_open(&c->admit, e) < 0 ||
-        open_queue(c, e) < 0 || open_spool(c, sys, config, e) < 0) {
+        open_recipients(c, sys, e) < 0 || open_queue(c, e) < 0 ||
+        open_spool(c, sys, config, e) < 0) {
         core_close(c);
         return -1;
     }
@@ -155,6 +169,7 @@ void core_close(struct core *c)
 {
     intake_close_all(c);
     scope_join(&c->scope);
+    recipients_close(&c->recipients);
     queue_close(&c->queue);
     if (c->spool)
         spool_close(&c->spool);
@@ -169,6 +184,7 @@ void core_reconfigure(struct core *c, const struct config *config)
 {
     c->config = config;
     stores_reconfigure(&c->stores, config);
+    recipients_reconfigure(c->recipients, config);
     queue_reconfigure(c->queue, config);
     trace_reconfigure(c->trace, config->trace.size, config->trace.keep_ms);
 }

@@ -20,6 +20,7 @@
 struct admit;
 struct holds;
 struct queue;
+struct recipients;
 struct role;
 struct trace;
 
@@ -36,6 +37,7 @@ struct core {
     struct holds *holds;
     struct trace *trace;
     struct admit *admit;
+    struct recipients *recipients;
 
     struct list intakes;
     uint32_t next_owner; /* numbers of channels, for admit */

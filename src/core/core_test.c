@@ -109,7 +109,7 @@ static void open_world(struct world *w)
     buf_done(&text);
     check(core_open(&w->core, &sys_real, w->config, &event, &e), &e);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
-    check(intake_open(&w->core, ends[0], &e), &e);
+    check(intake_open(&w->core, ends[0], CLASS_MX, &e), &e);
     check(channel_open(&w->channel, ends[1], "core", &handler, w, &e), &e);
     lease(w);
 }

@@ -8,7 +8,9 @@
 #include "core/admit.h"
 #include "core/core.h"
 #include "core/directory/directory.h"
+#include "core/history.h"
 #include "core/message.h"
+#include "core/recipients.h"
 #include "core/upload.h"
 
 enum {
@@ -17,6 +19,7 @@ enum {
     LEASE_EVERY_MS = 1000, /* one inbound that is broken must not use up everybody's */
     SCRATCH_MAX = 4 << 20,
     ANSWERS_MAX = CHANNEL_FRAME_MAX,
+    QUESTIONS_MAX = 64, /* that wait for somebody: they hold credit of the channel */
 };
 
 struct intake {
@@ -27,6 +30,8 @@ struct intake {
     struct upload_set uploads;
     struct arena scratch;
     uint32_t owner;
+    enum role_class class;
+    uint32_t questions;
     uint64_t lease[LEASES_HELD]; /* bases; the newest first */
     uint64_t next_lease;         /* of run_now(): no other is given before */
     bool closing;
@@ -77,7 +82,7 @@ static void on_admit(struct intake *in, struct channel_call from, struct str pay
     struct buf reply;
 
     if (ic_admit_decode(payload, &ask, &answer.why) == 0)
-        admit_connect(in->core->admit, in->core->config, in->owner, &ask, &answer);
+        admit_connect(in->core->admit, in->core->config, in->owner, in->class, &ask, &answer);
     buf_init(&reply, 1024);
     ic_admitted_encode(&answer, &reply);
     channel_reply(from, buf_str(&reply));
@@ -95,41 +100,93 @@ static void on_release(struct intake *in, struct str payload)
 
 /* ---- recipients */
 
-static void refuse_route(struct ic_rcpt_answer *answer)
+static void answer_rcpt(struct channel_call to, const struct ic_rcpt_answer *answer, uint32_t count)
 {
-    answer->verdict = IC_REFUSED;
-    err_set_status(&answer->why, ERR_PERMANENT, (struct err_status){5, 4, 4}, "core",
-        "no route: this server delivers to its own mailboxes only");
+    struct buf reply;
+
+    buf_init(&reply, ANSWERS_MAX);
+    for (uint32_t i = 0; i < count; i++)
+        ic_rcpt_answer_encode(&answer[i], &reply);
+    channel_reply(to, buf_ok(&reply) ? buf_str(&reply) : STR(""));
+    buf_done(&reply);
 }
 
-static void resolve_one(
-    struct core *core, const struct ic_rcpt *ask, struct str address, struct ic_rcpt_answer *answer)
-{
-    struct resolution r;
+/* A question for which somebody has to be waited for: it does not hold up those behind it. */
+struct question {
+    struct intake *in;
+    struct channel_call from;
+    struct arena arena;
+    struct ic_rcpt ask;
+    struct ic_rcpt_answer *answer;
+};
 
-    *answer = (struct ic_rcpt_answer){0};
-    directory_resolve(core->stores.directory, address, ask->right, &r);
-    answer->verdict = r.verdict;
-    answer->why = r.why;
-    if (r.verdict == IC_RELAY || r.verdict == IC_FORWARD)
-        refuse_route(answer);
+static void question_free(struct question *q)
+{
+    arena_done(&q->arena);
+    mem_free(q);
+}
+
+static void question_fiber(void *arg)
+{
+    struct question *q = arg;
+    struct intake *in = q->in;
+
+    recipients_answer(in->core->recipients, admit_right(in->core->admit, in->owner, q->ask.slot),
+        &q->ask, q->answer);
+    answer_rcpt(q->from, q->answer, q->ask.count);
+    in->questions--;
+    question_free(q);
+}
+
+static bool start_question(struct intake *in, struct channel_call from, struct str payload)
+{
+    struct question *q = in->questions < QUESTIONS_MAX ? MEM_NEW(struct question) : NULL;
+    struct str copy;
+
+    if (!q)
+        return false;
+    q->in = in;
+    q->from = from;
+    arena_init(&q->arena, SCRATCH_MAX);
+    if (arena_dup(&q->arena, payload, &copy) &&
+        ic_rcpt_decode(&q->arena, copy, &q->ask, NULL) == 0 &&
+        (q->answer = arena_array(&q->arena, q->ask.count, sizeof *q->answer)) &&
+        fiber_start(&in->scope, "rcpt", question_fiber, q, NULL) == 0) {
+        in->questions++;
+        return true;
+    }
+    question_free(q);
+    return false;
+}
+
+/* Nobody can be waited for. */
+static void refuse_all(struct ic_rcpt_answer *answer, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        answer[i].verdict = IC_REFUSED;
+        err_set_status(&answer[i].why, ERR_TEMPORARY, (struct err_status){4, 3, 2}, "core",
+            "too busy to look this recipient up, try again later");
+    }
 }
 
 static void on_rcpt(struct intake *in, struct channel_call from, struct str payload)
 {
     struct ic_rcpt ask;
-    struct buf reply;
+    struct ic_rcpt_answer *answer;
 
     arena_reset(&in->scratch);
-    buf_init(&reply, ANSWERS_MAX);
-    if (ic_rcpt_decode(&in->scratch, payload, &ask, NULL) == 0)
-        for (uint32_t i = 0; i < ask.count; i++) {
-            struct ic_rcpt_answer answer;
-            resolve_one(in->core, &ask, ask.address[i], &answer);
-            ic_rcpt_answer_encode(&answer, &reply);
-        }
-    channel_reply(from, buf_ok(&reply) ? buf_str(&reply) : STR(""));
-    buf_done(&reply);
+    if (ic_rcpt_decode(&in->scratch, payload, &ask, NULL) < 0 ||
+        !(answer = arena_array(&in->scratch, ask.count, sizeof *answer))) {
+        channel_reply(from, STR(""));
+        return;
+    }
+    if (!recipients_answer(in->core->recipients, admit_right(in->core->admit, in->owner, ask.slot),
+            &ask, answer)) {
+        if (start_question(in, from, payload))
+            return;
+        refuse_all(answer, ask.count);
+    }
+    answer_rcpt(from, answer, ask.count);
 }
 
 /* ---- commits */
@@ -151,26 +208,29 @@ static void answer_commit(struct channel_call to, const struct err *e)
 }
 
 /* A recipient may have gone since its RCPT. While the client is still here to be told, a message
- * that nobody would get is refused rather than returned. */
-static int refuse_if_nobody(struct core *core, const struct message *m, struct err *e)
+ * that nobody whom it named would get is refused rather than returned. */
+static int refuse_if_nobody(struct core *core, const struct message *m, uint32_t own, struct err *e)
 {
     for (uint32_t i = 0; i < m->envelope.targets; i++) {
         const struct target *t = &m->envelope.target[i];
-        if (t->kind == TARGET_ACCOUNT || !directory_refusal(core->stores.directory, t->address, e))
+        if (t->given < own && (t->kind == TARGET_ACCOUNT ||
+                                  !directory_refusal(core->stores.directory, t->address, e)))
             return 0;
     }
     return -1;
 }
 
-/* The final recipients, by the directory as it is now. */
-static int expand(struct core *core, struct message *m, struct err *e)
+/* The final recipients, as things are now. */
+static int expand(struct intake *in, struct message *m, struct err *e)
 {
-    const struct ic_envelope *given = &m->commit.envelope;
+    struct core *core = in->core;
+    enum ic_right right = admit_right(core->admit, in->owner, m->commit.slot);
+    uint32_t own;
 
-    if (directory_expand(core->stores.directory, &m->arena, m->commit.right, given,
+    if (recipients_expand(core->recipients, &m->arena, right, &m->commit.envelope, &own,
             &m->envelope.target, &m->envelope.targets, e) < 0)
         return -1;
-    return refuse_if_nobody(core, m, e);
+    return refuse_if_nobody(core, m, own, e);
 }
 
 static int take_commit(struct commit *c, struct err *e)
@@ -184,7 +244,7 @@ static int take_commit(struct commit *c, struct err *e)
         return err_set(e, ERR_BUG, "core", "a message id that was not leased");
     if (m->upload && upload_wait(m->upload, e) < 0)
         return -1;
-    if (message_decode(m, e) < 0 || expand(core, m, e) < 0)
+    if (message_decode(m, e) < 0 || expand(c->in, m, e) < 0)
         return -1;
     m->envelope.arrived_ms = wall_ms();
     if (m->upload && m->upload->large) {
@@ -197,6 +257,7 @@ static int take_commit(struct commit *c, struct err *e)
     }
     if (message_seal(m, large, e) < 0)
         return -1;
+    history_received(core, m);
     spool = &m->spool;
     c->m = NULL; /* the spool's from here on */
     return spool_commit(core->spool, &spool, 1, NULL, 0, SPOOL_MAIL, e);
@@ -218,6 +279,7 @@ static void commit_fiber(void *arg)
         core->counts.refused++;
         ic_id_format(id, text);
         log_warning(core->event, "commit_refused", kv_c("id", text), kv_err(&e));
+        history_not_kept(core, id, &e);
     }
     answer_commit(c->from, &e);
     message_free(c->m);
@@ -348,7 +410,7 @@ static void tell_state(struct intake *in)
     channel_try_notify(in->channel, IC_STATE, str_of(&octet, 1));
 }
 
-int intake_open(struct core *core, int fd, struct err *e)
+int intake_open(struct core *core, int fd, enum role_class class, struct err *e)
 {
     static const struct channel_handler handler = {.on_frame = on_frame, .on_closed = on_closed};
     struct intake *in = MEM_NEW(struct intake);
@@ -362,6 +424,7 @@ int intake_open(struct core *core, int fd, struct err *e)
         return -1;
     }
     in->core = core;
+    in->class = class;
     in->owner = ++core->next_owner;
     scope_init(&in->scope);
     arena_init(&in->scratch, SCRATCH_MAX);

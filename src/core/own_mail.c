@@ -5,8 +5,8 @@
 
 #include "core/core.h"
 #include "core/digest_ask.h"
-#include "core/directory/directory.h"
 #include "core/message.h"
+#include "core/recipients.h"
 
 static struct str received(struct core *c, struct arena *a, uint64_t id)
 {
@@ -50,7 +50,6 @@ static int fill(struct core *c, struct message *m, const struct own_mail *mail, 
 
     if (fill_envelope(m, &commit->envelope, mail, e) < 0)
         return -1;
-    commit->right = IC_TRUSTED;
     commit->prefix = received(c, &m->arena, mail->id);
     commit->content_size = mail->content.n;
     commit->content_crc = crc32c(mail->content);
@@ -58,8 +57,8 @@ static int fill(struct core *c, struct message *m, const struct own_mail *mail, 
         !arena_dup(&m->arena, mail->protocol, &commit->protocol))
         return err_memory(e, "own_mail");
     m->envelope.arrived_ms = wall_ms();
-    if (directory_expand(c->stores.directory, &m->arena, IC_TRUSTED, &commit->envelope,
-            &m->envelope.target, &m->envelope.targets, e) < 0)
+    if (recipients_expand_own(c->recipients, &m->arena, &commit->envelope, &m->envelope.target,
+            &m->envelope.targets, e) < 0)
         return -1;
     /* Without a digest it is still better delivered than not. */
     if (stays_here(m) && digest_ask(c, commit->content, &m->digest, NULL) == 0)

@@ -26,7 +26,7 @@ static void on_peer(void *arg, const struct role_peer *peer, int fd)
         close(fd);
         return;
     }
-    if (intake_open(&r->core, fd, &e) < 0)
+    if (intake_open(&r->core, fd, peer->class, &e) < 0)
         log_error(r->core.event, "intake_not_opened", kv_err(&e));
 }
 

@@ -213,11 +213,14 @@ uint32_t core_new_upload(struct core_link *l)
     return l->last_upload;
 }
 
-int core_resolve(struct core_link *l, const struct ic_rcpt *rcpt, struct buf *request,
-    struct buf *reply, struct arena *a, struct ic_rcpt_answer **answers, struct err *e)
+int core_resolve(struct core_link *l, uint32_t generation, const struct ic_rcpt *rcpt,
+    struct buf *request, struct buf *reply, struct arena *a, struct ic_rcpt_answer **answers,
+    struct err *e)
 {
     uint32_t count;
 
+    if (!core_link_same(l, generation))
+        return away(e);
     buf_clear(request);
     buf_clear(reply);
     ic_rcpt_encode(rcpt, request);

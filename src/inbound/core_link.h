@@ -30,7 +30,7 @@ struct core_link {
     const struct event *event;
 };
 
-/* A connection as core counts it. */
+/* A connection as core counts it, and knows what it may. */
 struct core_slot {
     uint32_t generation, slot; /* generation 0: none */
 };
@@ -63,10 +63,11 @@ int core_new_id(struct core_link *l, uint64_t *id, struct err *e);
 /* A number for an upload. */
 uint32_t core_new_upload(struct core_link *l);
 
-/* One answer a recipient, in the arena. The bufs are the session's own: they must stay as they are
- * while the fiber waits. */
-int core_resolve(struct core_link *l, const struct ic_rcpt *ask, struct buf *request,
-    struct buf *reply, struct arena *a, struct ic_rcpt_answer **answers, struct err *e);
+/* One answer a recipient, in the arena, of the core with that generation. The bufs are the
+ * session's own: they must stay as they are while the fiber waits. */
+int core_resolve(struct core_link *l, uint32_t generation, const struct ic_rcpt *ask,
+    struct buf *request, struct buf *reply, struct arena *a, struct ic_rcpt_answer **answers,
+    struct err *e);
 
 /* An encoded PUT. wait: until core has written it, and all before it. */
 int core_put(

@@ -42,10 +42,12 @@ int ic_admit_decode(struct str p, struct ic_admit *v, struct err *e)
 void ic_admitted_encode(const struct ic_admitted *v, struct buf *out)
 {
     enc_bool(out, v->ok);
-    if (v->ok)
+    if (v->ok) {
         enc_u32(out, v->slot);
-    else
+        enc_u8(out, (uint8_t)v->right);
+    } else {
         enc_err(out, &v->why);
+    }
 }
 
 int ic_admitted_decode(struct str p, struct ic_admitted *v, struct err *e)
@@ -53,10 +55,12 @@ int ic_admitted_decode(struct str p, struct ic_admitted *v, struct err *e)
     struct dec d = dec_of(p);
 
     *v = (struct ic_admitted){.ok = dec_bool(&d)};
-    if (v->ok)
+    if (v->ok) {
         v->slot = dec_u32(&d);
-    else
+        v->right = (enum ic_right)dec_enum(&d, IC_TRUSTED);
+    } else {
         dec_err(&d, &v->why);
+    }
     d.bad |= !v->ok && v->why.class == ERR_NONE;
     return dec_done(&d, "admitted", e);
 }
@@ -65,7 +69,7 @@ void ic_rcpt_encode(const struct ic_rcpt *v, struct buf *out)
 {
     if (v->count == 0 || v->count > IC_RCPT_BATCH_MAX)
         out->bad = true;
-    enc_u8(out, (uint8_t)v->right);
+    enc_u32(out, v->slot);
     enc_text(out, v->reverse_path, IC_ADDRESS_MAX);
     enc_u32(out, v->count);
     for (uint32_t i = 0; i < v->count; i++)
@@ -76,7 +80,7 @@ int ic_rcpt_decode(struct arena *a, struct str p, struct ic_rcpt *v, struct err 
 {
     struct dec d = dec_of(p);
 
-    *v = (struct ic_rcpt){.right = (enum ic_right)dec_enum(&d, IC_TRUSTED)};
+    *v = (struct ic_rcpt){.slot = dec_u32(&d)};
     v->reverse_path = dec_text(&d, IC_ADDRESS_MAX);
     v->count = dec_count(&d, IC_RCPT_BATCH_MAX, RCPT_LEAST);
     d.bad |= v->count == 0;
@@ -230,7 +234,7 @@ void ic_commit_encode_head(const struct ic_commit *v, struct buf *out)
 {
     enc_u32(out, v->upload);
     envelope_encode(&v->envelope, out);
-    enc_u8(out, (uint8_t)v->right);
+    enc_u32(out, v->slot);
     enc_text(out, v->client, IC_NAME_MAX);
     enc_text(out, v->helo, IC_NAME_MAX);
     enc_text(out, v->protocol, IC_NAME_MAX);
@@ -285,7 +289,7 @@ int ic_commit_decode(struct arena *a, struct str p, struct ic_commit *v, struct 
     *v = (struct ic_commit){.upload = dec_u32(&d)};
     if (envelope_decode(a, &d, &v->envelope, e) < 0)
         return -1;
-    v->right = (enum ic_right)dec_enum(&d, IC_TRUSTED);
+    v->slot = dec_u32(&d);
     v->client = dec_text(&d, IC_NAME_MAX);
     v->helo = dec_text(&d, IC_NAME_MAX);
     v->protocol = dec_text(&d, IC_NAME_MAX);

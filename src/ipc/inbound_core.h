@@ -63,19 +63,21 @@ struct ic_admit {
     uint16_t listener;   /* index in the configuration */
 };
 
-struct ic_admitted {
-    bool ok;
-    uint32_t slot;  /* for IC_RELEASE, if ok */
-    struct err why; /* if not: status and text for the 421; else it does not travel */
-};
-
+/* What a connection may: core's word, by which it goes itself, whatever it is told later. */
 enum ic_right {
     IC_STRANGER,
     IC_TRUSTED, /* by network (relay allow), AUTH or a local socket: may relay */
 };
 
-struct ic_rcpt {
+struct ic_admitted {
+    bool ok;
+    uint32_t slot; /* for IC_RELEASE, IC_RCPT and IC_COMMIT, if ok */
     enum ic_right right;
+    struct err why; /* if not: status and text for the 421; else it does not travel */
+};
+
+struct ic_rcpt {
+    uint32_t slot; /* the connection's */
     struct str reverse_path;
     struct str *address;
     uint32_t count;
@@ -138,7 +140,7 @@ struct ic_envelope {
 struct ic_commit {
     uint32_t upload; /* 0 where nothing was PUT; inline parts are appended to what was PUT */
     struct ic_envelope envelope;
-    enum ic_right right;
+    uint32_t slot;                     /* the connection's */
     struct str client, helo, protocol; /* for the trace: address, argument, "ESMTPS" */
     struct str prefix;                 /* header fields that we add in front */
     struct str content;                /* inline; CRLF line ends */

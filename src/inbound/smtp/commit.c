@@ -189,7 +189,7 @@ static int commit_with(struct session *s, struct buf *digest, struct err *e)
     struct parts p = {.commit = {
                           .upload = c->upload,
                           .envelope = s->tx.envelope,
-                          .right = s->right,
+                          .slot = s->slot.slot,
                           .client = str_c(s->client),
                           .helo = s->helo,
                           .protocol = trace_protocol(s),

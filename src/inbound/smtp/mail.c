@@ -42,9 +42,9 @@ static int begin(struct session *s, const struct smtp_mail *m, struct err *e)
     struct transaction *tx = &s->tx;
     struct ic_envelope *envelope = &tx->envelope;
 
-    if (core_new_id(s->service->core, &tx->id, e) < 0)
+    if (session_readmit(s, e) < 0 || core_new_id(s->service->core, &tx->id, e) < 0)
         return -1;
-    tx->generation = s->service->core->generation;
+    tx->generation = s->slot.generation; /* RCPT and the commit fail if the id is of another */
     ic_id_format(tx->id, tx->id_text);
     *envelope = (struct ic_envelope){
         .id = tx->id,

@@ -112,7 +112,7 @@ static int gather(struct session *s, struct str args, struct batch *b, struct er
 static int look_up(
     struct session *s, struct batch *b, struct ic_rcpt_answer **answers, struct err *e)
 {
-    struct ic_rcpt ask = {.right = s->right, .reverse_path = s->tx.envelope.reverse_path};
+    struct ic_rcpt ask = {.slot = s->slot.slot, .reverse_path = s->tx.envelope.reverse_path};
 
     if (b->wanted == 0)
         return 0;
@@ -122,7 +122,8 @@ static int look_up(
     for (uint32_t i = 0; i < b->count; i++)
         if (!b->v[i].verdict)
             ask.address[ask.count++] = b->v[i].rcpt.address;
-    return core_resolve(s->service->core, &ask, &s->request, &s->reply, &s->scratch, answers, e);
+    return core_resolve(
+        s->service->core, s->tx.generation, &ask, &s->request, &s->reply, &s->scratch, answers, e);
 }
 
 static void refuse(struct session *s, const struct asked *a, uint16_t code, const struct err *why)

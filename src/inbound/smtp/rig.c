@@ -39,7 +39,7 @@ void rig_open(struct rig *r, const char *options, enum config_protocol protocol)
     arena_init(&r->arena, 256 << 20);
     r->config = make_config(r, options, names[protocol]);
     scope_init(&r->scope);
-    stub_core_init(&r->core);
+    stub_core_init(&r->core, r->config);
     core_link_init(&r->link, &r->event);
     rig_core_back(r);
     CHECK(smtp_service_open(&r->service, r->config, &r->link, &r->event, NULL) == 0);

@@ -125,27 +125,9 @@ uint32_t smtp_service_sessions(const struct smtp_service *s)
     return s->count;
 }
 
-static bool in_networks(const struct config_blocks *blocks, const struct net_address *peer)
-{
-    for (uint32_t i = 0; i < blocks->count; i++)
-        if (net_block_contains(&blocks->v[i], peer))
-            return true;
-    return false;
-}
-
-static bool is_loopback(const struct net_address *peer)
-{
-    if (peer->any.sa_family == AF_INET)
-        return ntohl(peer->in.sin_addr.s_addr) >> 24 == 127;
-    return peer->any.sa_family == AF_INET6 && (IN6_IS_ADDR_LOOPBACK(&peer->in6.sin6_addr) ||
-                                                  (IN6_IS_ADDR_V4MAPPED(&peer->in6.sin6_addr) &&
-                                                      peer->in6.sin6_addr.s6_addr[12] == 127));
-}
-
-/* Who the peer is and what that allows. A local user is known by the socket. */
+/* Who the peer is. A local user is known by the socket. */
 static void identify(struct session *s, int fd)
 {
-    const struct config *config = s->service->config;
     bool local = s->peer.any.sa_family == AF_UNIX;
     struct ucred who;
     socklen_t n = sizeof who;
@@ -159,10 +141,6 @@ static void identify(struct session *s, int fd)
         str_copy_c(s->client, sizeof s->client, buf_str(&ip));
         buf_done(&ip);
     }
-    s->right = local || in_networks(&config->relay.allow, &s->peer) ? IC_TRUSTED : IC_STRANGER;
-    /* Who submits must be known; a loopback client may reach local mailboxes. */
-    s->may_send = s->listener->protocol != PROTOCOL_SUBMISSION || s->right == IC_TRUSTED ||
-                  is_loopback(&s->peer);
 }
 
 static size_t mail_ceiling(const struct config *config)

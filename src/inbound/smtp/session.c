@@ -57,16 +57,52 @@ void session_fail(struct session *s, const struct err *e)
 
 /* ---- the greeting */
 
-/* Asks core whether this connection may be. */
-static void admit(struct session *s)
+static bool is_loopback(const struct net_address *peer)
+{
+    if (peer->any.sa_family == AF_INET)
+        return ntohl(peer->in.sin_addr.s_addr) >> 24 == 127;
+    return peer->any.sa_family == AF_INET6 && (IN6_IS_ADDR_LOOPBACK(&peer->in6.sin6_addr) ||
+                                                  (IN6_IS_ADDR_V4MAPPED(&peer->in6.sin6_addr) &&
+                                                      peer->in6.sin6_addr.s6_addr[12] == 127));
+}
+
+/* 0: admitted, with a right. 1: answer says why not. */
+static int ask_core(struct session *s, struct ic_admitted *answer, struct err *e)
 {
     struct ic_admit ask = {.listener = s->listener->number};
-    struct ic_admitted answer;
-    struct err e;
     int rc;
 
     (void)net_octets(&s->peer, ask.address); /* none for a local socket: zeros */
-    rc = core_admit(s->service->core, &ask, &s->slot, &answer, &e);
+    rc = core_admit(s->service->core, &ask, &s->slot, answer, e);
+    if (rc != 0)
+        return rc;
+    s->right = answer->right;
+    /* Who submits must be known; a loopback client may reach local mailboxes. */
+    s->may_send = s->listener->protocol != PROTOCOL_SUBMISSION || s->right == IC_TRUSTED ||
+                  is_loopback(&s->peer);
+    return 0;
+}
+
+int session_readmit(struct session *s, struct err *e)
+{
+    struct ic_admitted answer;
+    int rc;
+
+    if (core_link_same(s->service->core, s->slot.generation))
+        return 0;
+    rc = ask_core(s, &answer, e);
+    if (rc > 0)
+        *e = answer.why;
+    return rc == 0 ? 0 : -1;
+}
+
+/* Asks core whether this connection may be. */
+static void admit(struct session *s)
+{
+    struct ic_admitted answer;
+    struct err e;
+    int rc = ask_core(s, &answer, &e);
+
     if (rc == 0)
         return;
     if (rc < 0 && e.class == ERR_CANCELLED) {

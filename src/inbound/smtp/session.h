@@ -68,9 +68,9 @@ struct session {
     struct stream *stream;
     struct net_address peer;
     struct arena life;
-    char client[64]; /* address of the peer, or "uid 1000" */
-    enum ic_right right;
-    bool may_send; /* MAIL is allowed without authentication */
+    char client[64];     /* address of the peer, or "uid 1000" */
+    enum ic_right right; /* as core said */
+    bool may_send;       /* MAIL is allowed without authentication */
     struct core_slot slot;
     enum smtp_phase phase;
     struct str helo;
@@ -102,6 +102,10 @@ static inline bool session_is_lmtp(const struct session *s)
 
 /* The fiber. */
 void session_main(void *arg);
+
+/* A core that is new does not know this connection, nor what it may: admits it again. 0 at once
+ * where the present one has it; may suspend. */
+int session_readmit(struct session *s, struct err *e);
 
 /* Ends the transaction and everything that belongs to it; an upload is aborted. */
 void session_reset(struct session *s);

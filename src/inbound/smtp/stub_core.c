@@ -176,19 +176,33 @@ static void on_rcpt(struct stub_core *c, struct channel_call from, struct str pa
     for (uint32_t i = 0; i < ask.count; i++) {
         struct ic_rcpt_answer a;
         c->asked_rcpt++;
-        resolve(ask.right, ask.address[i], &a);
+        resolve(ask.slot & 1 ? IC_TRUSTED : IC_STRANGER, ask.address[i], &a);
         ic_rcpt_answer_encode(&a, &b);
     }
     reply(from, &b);
 }
 
+static enum ic_right right_of(const struct config *config, const uint8_t address[16])
+{
+    static const uint8_t local[16];
+    struct net_address a = {.len = sizeof a.in6, .in6 = {.sin6_family = AF_INET6}};
+
+    memcpy(&a.in6.sin6_addr, address, 16);
+    for (uint32_t i = 0; i < config->relay.allow.count; i++)
+        if (net_block_contains(&config->relay.allow.v[i], &a))
+            return IC_TRUSTED;
+    return memcmp(address, local, 16) == 0 ? IC_TRUSTED : IC_STRANGER;
+}
+
 static void on_admit(struct stub_core *c, struct channel_call from, struct str payload)
 {
-    struct ic_admitted answer = {.ok = !c->refuse_connections, .slot = c->admitted};
+    struct ic_admitted answer = {.ok = !c->refuse_connections};
     struct ic_admit ask;
     struct buf b;
 
     CHECK(ic_admit_decode(payload, &ask, NULL) == 0);
+    answer.right = right_of(c->config, ask.address);
+    answer.slot = 2 * c->admitted + (answer.right == IC_TRUSTED);
     if (answer.ok)
         c->admitted++;
     else
@@ -225,7 +239,7 @@ static void take_frame(
         on_admit(c, from, payload);
         return;
     case IC_RELEASE:
-        CHECK(dec_u32(&d) < c->admitted && dec_done(&d, "release", NULL) == 0);
+        CHECK(dec_u32(&d) / 2 < c->admitted && dec_done(&d, "release", NULL) == 0);
         c->released++;
         return;
     case IC_RCPT:
@@ -274,9 +288,9 @@ static void on_closed(void *arg, struct channel *channel, const struct err *why)
     channel_close(&c->channel);
 }
 
-void stub_core_init(struct stub_core *c)
+void stub_core_init(struct stub_core *c, const struct config *config)
 {
-    *c = (struct stub_core){0};
+    *c = (struct stub_core){.config = config};
     list_init(&c->messages);
     list_init(&c->uploads);
     arena_init(&c->scratch, 1 << 20);

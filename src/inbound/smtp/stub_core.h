@@ -12,6 +12,7 @@
 #include "base/list.h"
 
 #include "ipc/channel.h"
+#include "ipc/config.h"
 #include "ipc/inbound_core.h"
 
 struct stub_message {
@@ -28,6 +29,7 @@ struct stub_upload {
 };
 
 struct stub_core {
+    const struct config *config;
     struct channel *channel;
     struct list messages; /* committed, the oldest first */
     struct list uploads;
@@ -40,7 +42,8 @@ struct stub_core {
     uint64_t fail_at; /* of mem_fail_at(): its own allocations do not count */
 };
 
-void stub_core_init(struct stub_core *c);
+/* config: relay { allow } says who is trusted, and whoever is local. */
+void stub_core_init(struct stub_core *c, const struct config *config);
 void stub_core_done(struct stub_core *c);
 
 /* Makes a channel; the other end is returned for core_link_attach(). */
