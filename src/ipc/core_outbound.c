@@ -309,6 +309,20 @@ static int outcome_decode(struct arena *a, struct dec *d, struct co_outcome *v, 
     return 0;
 }
 
+void co_outcome_encode(const struct co_outcome *v, struct buf *out)
+{
+    outcome_encode(v, out);
+}
+
+int co_outcome_decode(struct arena *a, struct str p, struct co_outcome *v, struct err *e)
+{
+    struct dec d = dec_of(p);
+
+    if (outcome_decode(a, &d, v, e) < 0)
+        return -1;
+    return dec_done(&d, "outcome", e);
+}
+
 void co_next_encode(const struct co_next *v, struct buf *out)
 {
     enc_u32(out, v->assignment);

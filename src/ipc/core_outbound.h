@@ -199,6 +199,9 @@ struct co_attach {
  * all texts but prefix and content: outbound escapes what a remote said. Slices point into p. */
 void co_open_encode(const struct co_open *v, struct buf *out);
 int co_open_decode(struct arena *a, struct str p, struct co_open *v, struct err *e);
+/* An outcome alone: by which outbound keeps it. */
+void co_outcome_encode(const struct co_outcome *v, struct buf *out);
+int co_outcome_decode(struct arena *a, struct str p, struct co_outcome *v, struct err *e);
 void co_next_encode(const struct co_next *v, struct buf *out);
 int co_next_decode(struct arena *a, struct str p, struct co_next *v, struct err *e);
 void co_given_encode(const struct co_given *v, struct buf *out);

@@ -52,6 +52,16 @@ static int recode_attach(struct arena *a, struct str in, struct buf *out, struct
     return 0;
 }
 
+static int recode_outcome(struct arena *a, struct str in, struct buf *out, struct err *e)
+{
+    struct co_outcome v;
+
+    if (co_outcome_decode(a, in, &v, e) < 0)
+        return -1;
+    co_outcome_encode(&v, out);
+    return 0;
+}
+
 static int recode_read(struct arena *a, struct str in, struct buf *out, struct err *e)
 {
     struct co_read v;
@@ -118,6 +128,7 @@ const struct recode_kind co_kinds[] = {
     {"confirm", true, recode_confirm},
     {"rcpts_ask", false, recode_rcpts_ask},
     {"assignment", false, recode_assignment},
+    {"outcome", false, recode_outcome},
 };
 
 const size_t co_kind_count = sizeof co_kinds / sizeof *co_kinds;

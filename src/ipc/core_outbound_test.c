@@ -114,6 +114,7 @@ static void make_example(size_t kind, struct buf *out)
     struct co_open open = an_open();
     struct co_given given = a_given();
     struct co_closed closed = a_closed();
+    struct co_outcome outcome = an_outcome();
 
     switch (kind) {
     case 0:
@@ -144,8 +145,11 @@ static void make_example(size_t kind, struct buf *out)
     case 8:
         co_rcpts_ask_encode(17, 2, out);
         return;
-    default:
+    case 9:
         co_assignment_encode(17, out);
+        return;
+    default:
+        co_outcome_encode(&outcome, out);
         return;
     }
 }
