@@ -439,8 +439,10 @@ static int read_answer(
         negative_ttl(r);
     if (!r->bad && r->count && !read_records(r, a, out))
         return err_memory(e, "dns");
-    if (r->bad || (flags & FLAG_TC))
+    if (r->bad)
         return settle(a, out, DNS_TEMPORARY, name, "the answer cannot be read", e);
+    if (flags & FLAG_TC)
+        return settle(a, out, DNS_TEMPORARY, name, "the answer is too large", e);
     if (rcode != NOERROR && rcode != NXDOMAIN)
         return settle(a, out, DNS_TEMPORARY, name, rcode_text(rcode), e);
     if (!within)
