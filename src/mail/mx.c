@@ -57,10 +57,10 @@ static bool is_self(const struct mx_self *self, struct str host)
     return false;
 }
 
-static void shuffle(struct mx_host *v, uint32_t n, mx_random *random, void *random_arg)
+static void shuffle(struct mx_host *v, uint32_t n, mx_random *pick, void *pick_arg)
 {
     for (; n > 1; n--) {
-        uint64_t other = random(random_arg, n);
+        uint64_t other = pick(pick_arg, n);
         struct mx_host last = v[n - 1];
         v[n - 1] = v[other];
         v[other] = last;
@@ -68,7 +68,7 @@ static void shuffle(struct mx_host *v, uint32_t n, mx_random *random, void *rand
 }
 
 /* RFC 5321 5.1: lower numbers first, equal ones at random. */
-static void order(struct mx_plan *plan, mx_random *random, void *random_arg)
+static void order(struct mx_plan *plan, mx_random *pick, void *pick_arg)
 {
     struct mx_host *v = plan->hosts;
     uint32_t end;
@@ -83,7 +83,7 @@ static void order(struct mx_plan *plan, mx_random *random, void *random_arg)
     for (uint32_t start = 0; start < plan->count; start = end) {
         for (end = start + 1; end < plan->count && v[end].preference == v[start].preference;)
             end++;
-        shuffle(v + start, end - start, random, random_arg);
+        shuffle(v + start, end - start, pick, pick_arg);
     }
 }
 
@@ -151,7 +151,7 @@ static int without_records(struct str domain, const struct dns_answer *answer, s
 }
 
 int mx_plan(struct arena *a, struct str domain, const struct dns_answer *answer,
-    const struct mx_self *self, mx_random *random, void *random_arg, struct mx_plan *plan,
+    const struct mx_self *self, mx_random *pick, void *pick_arg, struct mx_plan *plan,
     struct err *e)
 {
     struct mx_plan made = {.secure = answer->secure, .ttl_s = answer->ttl_s};
@@ -177,7 +177,7 @@ int mx_plan(struct arena *a, struct str domain, const struct dns_answer *answer,
     if (!drop_self(&made, self))
         return err_set_status(e, ERR_PERMANENT, (struct err_status){5, 4, 6}, "mx",
             "mail for %.*s loops back to this server", STR_ARG(domain));
-    order(&made, random, random_arg);
+    order(&made, pick, pick_arg);
     *plan = made;
     return 0;
 }

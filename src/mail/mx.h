@@ -52,5 +52,5 @@ int mx_literal(struct arena *a, struct str domain, struct mx_plan *plan, struct 
  *   permanent 5.4.4  no MX names a host
  * Equal preferences are in random order; a host named twice stands where it is first. */
 int mx_plan(struct arena *a, struct str domain, const struct dns_answer *answer,
-    const struct mx_self *self, mx_random *random, void *random_arg, struct mx_plan *plan,
+    const struct mx_self *self, mx_random *pick, void *pick_arg, struct mx_plan *plan,
     struct err *e);
