@@ -1,8 +1,11 @@
 """Processes: who is restarted, what a death costs, how signals end and renew the server (SURFACE.md, Life)."""
 
+import contextlib
 import os
+import re
 import signal
 import socket
+import threading
 import time
 
 import pytest
@@ -35,7 +38,76 @@ def test_everybody_is_a_child_of_master(server):
 def test_status(server):
     status = server.json("status")
     assert isinstance(status, dict)
+    roles = [process["role"] for process in status["processes"]]
+    assert roles[0] == "master" and {"core", "resolver", "inbound-mx", "outbound"} <= set(roles), roles
+    assert all(process["ready"] for process in status["processes"])
     assert server.run("status").returncode == 0
+
+
+@pytest.mark.parametrize("role", ["resolver", "outbound"])
+def test_killed_process_without_clients_is_restarted(server, role):
+    with server.smtp() as c:
+        c.hello()
+        killed = kill(server, role)
+        server.role_pid(role, timeout=RESTART + 5, not_pid=killed)
+        c.deliver("a@there.example", "alice@example.test", message())
+    server.mail("alice@example.test", 1)
+
+
+def test_reload_replaces_all_but_core(server):
+    def others():
+        return {pid: role for pid, role in server.roles().items() if role not in ("master", "core")}
+
+    master, core, before = server.role_pid("master"), server.role_pid("core"), others()
+    server.command("reload")
+    poll(lambda: not set(before) & set(server.roles()), GRACE + 10, "the end of the old generation")
+    assert sorted(others().values()) == sorted(before.values())
+    assert (server.role_pid("master"), server.role_pid("core")) == (master, core)
+
+
+def flood(server, source):
+    """Keeps an inbound busy with commands from that address, for as long as it lives."""
+    with contextlib.suppress(OSError, Closed), server.smtp(source=source) as c:
+        c.hello()
+        while True:
+            c.send(b"NOOP\r\n" * 1000)
+            c.socket.recv(1 << 16)
+
+
+def busy_inbound(server):
+    inbound = [pid for pid, role in server.roles().items() if role == "inbound"]
+    return next((pid for pid in inbound if processes.cpu_seconds(pid) > 0.2), None)
+
+
+@pytest.mark.skipif(sanitized(), reason="there a fault is an exit after a report, not a death")
+def test_client_that_kills_is_banned(make_server):
+    """Who ends two processes within an hour is sent away for an hour. What does not run at the moment of the fault is
+    not blamed for it, so it may take more of them."""
+    server = make_server(config="limits { junk-commands = 0 }")
+    source = "127.0.0.77"
+    banned = rf"client_banned client={source} prefix=32 seconds=3600"
+    for _ in range(8):
+        client = threading.Thread(target=flood, args=(server, source))
+        client.start()
+        pid = poll(lambda: busy_inbound(server), 20, "a busy inbound")
+        os.kill(pid, signal.SIGSEGV)
+        client.join(20)
+        poll(lambda: pid not in server.roles(), 20, "the next inbound")
+        if re.search(banned, server.log()):
+            break
+    server.wait_log(banned)
+    assert server.json("status")["connections"]["banned"] == 1
+    with server.smtp(source=source, banner=False) as refused:
+        refused.expect("421 4.7.0")
+        refused.at_end()
+    # ... by a new core too
+    server.role_pid("core", not_pid=kill(server, "core"))
+    server.wait_log(rf"ban_in_force client={source}", start=len(server.log()) // 2)
+    poll(lambda: server.run("status").returncode == 0, 10, "an answer of core")
+    assert server.json("status")["connections"]["banned"] == 1
+    with server.smtp() as c:
+        c.hello()
+        c.deliver("a@there.example", "alice@example.test", message())
 
 
 def test_killed_inbound_is_restarted(server):

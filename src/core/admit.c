@@ -3,10 +3,13 @@
 #include "base/mem.h"
 #include "base/table.h"
 
+#include "run/fiber.h"
+
 enum {
     SLOTS_MAX = 1 << 20,
     V4_MAPPED_PREFIX = 12,
     KEY_SIZE = 17, /* address, and how many octets of it count */
+    BANS_MAX = 256,
 };
 
 /* Connections of one client address, or of one /64. */
@@ -22,11 +25,19 @@ struct slot {
     enum ic_right right;
 };
 
+struct ban {
+    uint8_t address[16];
+    uint8_t octets; /* that count */
+    uint64_t until;
+};
+
 struct admit {
     struct table peers;
     struct slot *slots;
     uint32_t size, free, count; /* free: index + 1 of the first free slot */
     uint64_t refused;
+    struct ban bans[BANS_MAX];
+    uint32_t ban_count;
 };
 
 static struct str peer_key(const void *entry)
@@ -198,12 +209,72 @@ static bool count_peers(struct admit *a, const struct config *config, const stru
     return false;
 }
 
+/* ---- bans */
+
+static void drop_old_bans(struct admit *a)
+{
+    for (uint32_t i = 0; i < a->ban_count;) {
+        if (a->bans[i].until > run_now())
+            i++;
+        else
+            a->bans[i] = a->bans[--a->ban_count];
+    }
+}
+
+static struct ban *ban_place(struct admit *a, const uint8_t address[16], uint8_t octets)
+{
+    struct ban *first = &a->bans[0];
+
+    for (struct ban *b = a->bans; b < a->bans + a->ban_count; b++) {
+        if (b->octets == octets && memcmp(b->address, address, octets) == 0)
+            return b;
+        if (b->until < first->until)
+            first = b;
+    }
+    return a->ban_count < BANS_MAX ? &a->bans[a->ban_count++] : first;
+}
+
+void admit_ban(struct admit *a, const uint8_t address[16], bool network, uint64_t until)
+{
+    uint8_t octets = network ? 8 : 16;
+    struct ban *b;
+
+    drop_old_bans(a);
+    b = ban_place(a, address, octets);
+    *b = (struct ban){.octets = octets, .until = until};
+    memcpy(b->address, address, octets);
+}
+
+uint32_t admit_banned(const struct admit *a)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < a->ban_count; i++)
+        n += a->bans[i].until > run_now();
+    return n;
+}
+
+static bool is_banned(const struct admit *a, const uint8_t address[16])
+{
+    for (const struct ban *b = a->bans; b < a->bans + a->ban_count; b++)
+        if (b->until > run_now() && memcmp(b->address, address, b->octets) == 0)
+            return true;
+    return false;
+}
+
+/* ---- connections */
+
 void admit_connect(struct admit *a, const struct config *config, uint32_t owner,
     enum role_class class, const struct ic_admit *ask, struct ic_admitted *answer)
 {
     struct slot filled = {.owner = owner, .right = right_of(config, class, ask)};
 
     *answer = (struct ic_admitted){0};
+    if (is_banned(a, ask->address)) {
+        refuse(
+            a, answer, "connections from your address made the server fail, try again in an hour");
+        return;
+    }
     if (over(a->count, config->limits.connections) || (!a->free && grow(a) < 0)) {
         refuse(a, answer, "too many connections, try again later");
         return;

@@ -2,8 +2,8 @@
  *
  * The one place that counts over all processes (DESIGN.md, limits that span processes). A
  * connection holds a slot from admit_connect() to admit_release(), or until its channel goes.
- * Clients that may relay skip the limits by client and network, never the total. Pure bookkeeping:
- * never suspends.
+ * Clients that may relay skip the limits by client and network, never the total; bans hold for all
+ * that have an address. Pure bookkeeping: never suspends.
  */
 #pragma once
 
@@ -30,6 +30,11 @@ void admit_channel_gone(struct admit *a, uint32_t owner);
  * local program on the submit socket or one of submission. Strangers for a slot that the owner does
  * not hold. */
 enum ic_right admit_right(const struct admit *a, uint32_t owner, uint32_t slot);
+
+/* No connection of this client until then (run_now()); network: of its first 8 octets. Of bans that
+ * are too many the one that ends first gives way. */
+void admit_ban(struct admit *a, const uint8_t address[16], bool network, uint64_t until);
+uint32_t admit_banned(const struct admit *a); /* bans in force */
 
 uint32_t admit_count(const struct admit *a);
 uint64_t admit_refused(const struct admit *a); /* since start */

@@ -3,6 +3,8 @@
 #include "base/table.h"
 #include "base/unit_test.h"
 
+#include "run/fiber.h"
+
 static struct config config_with(uint64_t all, uint64_t client, uint64_t network)
 {
     return (struct config){.limits = {.connections = all,
@@ -81,12 +83,61 @@ static void test_relay_clients_skip_their_own_limits(void **state)
     admit_close(&a);
 }
 
+static void test_bans(void **state)
+{
+    struct config c = config_with(0, 0, 0);
+    struct admit *a = NULL;
+    uint64_t now;
+    uint32_t slot;
+
+    (void)state;
+    assert_int_equal(run_open(NULL), 0);
+    now = run_now();
+    assert_int_equal(admit_open(&a, NULL), 0);
+    admit_ban(a, from_v4(1).address, false, now + 1000);
+    admit_ban(a, from_v4(3).address, false, now);
+    admit_ban(a, from_v6(1, 1).address, true, now + 1000);
+    assert_int_equal(admit_banned(a), 2);
+    assert_false(connect_from(a, &c, 1, from_v4(1), &slot));
+    assert_true(connect_from(a, &c, 1, from_v4(2), &slot));
+    assert_true(connect_from(a, &c, 1, from_v4(3), &slot)); /* over */
+    assert_false(connect_from(a, &c, 1, from_v6(1, 9), &slot));
+    assert_true(connect_from(a, &c, 1, from_v6(2, 1), &slot));
+    assert_true(connect_from(a, &c, 1, (struct ic_admit){0}, &slot)); /* a local program */
+    assert_int_equal(admit_refused(a), 2);
+    admit_ban(a, from_v4(1).address, false, now); /* told anew */
+    assert_true(connect_from(a, &c, 1, from_v4(1), &slot));
+    admit_close(&a);
+    run_close();
+}
+
+/* What is banned for longest stays. */
+static void test_bans_are_bounded(void **state)
+{
+    struct config c = config_with(0, 0, 0);
+    struct admit *a = NULL;
+    uint32_t slot;
+
+    (void)state;
+    assert_int_equal(run_open(NULL), 0);
+    assert_int_equal(admit_open(&a, NULL), 0);
+    for (unsigned i = 0; i < 1000; i++)
+        admit_ban(a, from_v6((uint8_t)(i >> 8), (uint8_t)i).address, false, run_now() + 1000 + i);
+    assert_int_equal(admit_banned(a), 256);
+    assert_true(connect_from(a, &c, 1, from_v6(0, 0), &slot));
+    assert_false(connect_from(a, &c, 1, from_v6(3, 231), &slot));
+    admit_close(&a);
+    run_close();
+}
+
 int main(void)
 {
     static const uint8_t key[16] = {1};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_relay_clients_skip_their_own_limits),
+        cmocka_unit_test(test_bans),
+        cmocka_unit_test(test_bans_are_bounded),
     };
     table_seed(key);
     return cmocka_run_group_tests(tests, NULL, NULL);

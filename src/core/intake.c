@@ -5,6 +5,8 @@
 #include "base/mem.h"
 #include "base/timefmt.h"
 
+#include "ipc/note.h"
+
 #include "core/admit.h"
 #include "core/core.h"
 #include "core/directory/directory.h"
@@ -270,6 +272,7 @@ static void commit_fiber(void *arg)
     uint64_t id = c->m->commit.envelope.id, size = c->m->commit.content_size;
     struct err e = {0};
 
+    note_message(id, NOTE_COMMIT);
     if (take_commit(c, &e) == 0) {
         core->counts.accepted++;
         core->counts.octets += size;

@@ -87,15 +87,16 @@ int op_status(struct control *c, const json_t *request, struct op_result *result
     if (!processes)
         return -1;
     result->json =
-        json_pack("{s:s, s:o, s:o, s:I, s:b, s:{s:I, s:I}, s:{s:I, s:I}, s:o, s:o, s:o, s:o}",
+        json_pack("{s:s, s:o, s:o, s:I, s:b, s:{s:I, s:I, s:I}, s:{s:I, s:I}, s:o, s:o, s:o, s:o}",
             "version", VEREDUS_VERSION, "hostname", op_json_str(core->config->hostname), "started",
             op_json_time(core->started_ms), "uptime",
             (json_int_t)((wall_ms() - core->started_ms) / 1000), "durable",
             core->config->sync != SYNC_NONE, "connections", "open",
             (json_int_t)admit_count(core->admit), "refused", (json_int_t)admit_refused(core->admit),
-            "messages", "accepted", (json_int_t)core->counts.accepted, "refused",
-            (json_int_t)core->counts.refused, "spool", spool_json(core), "queue", queue_json(core),
-            "directory", directory_json(core), "processes", processes);
+            "banned", (json_int_t)admit_banned(core->admit), "messages", "accepted",
+            (json_int_t)core->counts.accepted, "refused", (json_int_t)core->counts.refused, "spool",
+            spool_json(core), "queue", queue_json(core), "directory", directory_json(core),
+            "processes", processes);
     return result->json ? 0 : err_memory(e, "control");
 }
 

@@ -18,8 +18,9 @@ struct queued {
     uint64_t number; /* rises along `all` */
     uint64_t due;    /* of run_now(), where deferred */
     uint8_t attempts;
-    uint8_t state;  /* enum queue_state */
-    bool elsewhere; /* what is left is not for mailboxes here */
+    uint8_t state;    /* enum queue_state */
+    bool quarantined; /* processes died at it: held */
+    bool elsewhere;   /* what is left is not for mailboxes here */
 };
 
 struct queue {
@@ -102,7 +103,7 @@ static void put_held(struct queue *q, struct queued *m)
 
 static void put_waiting(struct queue *q, struct queued *m)
 {
-    if (q->config->queue.hold || m->elsewhere) {
+    if (q->config->queue.hold || m->elsewhere || m->quarantined) {
         put_held(q, m);
         return;
     }
@@ -204,6 +205,10 @@ static void defer(struct queue *q, struct queued *m)
 
 static void finish(struct queue *q, struct queued *m, enum local_result result)
 {
+    if (result == LOCAL_DEFERRED && m->quarantined) {
+        put_held(q, m);
+        return;
+    }
     if (result == LOCAL_DEFERRED) {
         defer(q, m);
         return;
@@ -274,6 +279,39 @@ int queue_start(struct queue *q, const struct queue_parts *parts, struct err *e)
     for (unsigned i = 0; i < WORKERS; i++)
         if (fiber_start(&q->workers, "delivery", worker_fiber, q, e) < 0)
             return -1;
+    return 0;
+}
+
+static struct queued *find(struct queue *q, uint64_t id)
+{
+    LIST_EACH(link, &q->all)
+    {
+        struct queued *m = LIST_ENTRY(link, struct queued, all);
+        if (m->id == id)
+            return m;
+    }
+    return NULL;
+}
+
+/* One that is being delivered is held when that has ended without success. */
+int queue_quarantine(struct queue *q, uint64_t id, const char *why, struct err *e)
+{
+    struct queued *m = find(q, id);
+
+    (void)why;
+    if (!m)
+        return err_set(e, ERR_PERMANENT, "queue", "there is no such message");
+    m->quarantined = true;
+    if (m->state == QUEUE_QUEUED)
+        q->stats.waiting--;
+    else if (m->state == QUEUE_DEFERRED)
+        q->stats.deferred--;
+    else
+        return 0;
+    list_remove(&m->link);
+    put_held(q, m);
+    set_timer(q);
+    tell_idle(q);
     return 0;
 }
 

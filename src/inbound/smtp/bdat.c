@@ -61,6 +61,7 @@ void smtp_bdat(struct session *s, struct str args)
     }
     if (s->phase != PHASE_CHUNKS && !begin(s, &b))
         return;
+    session_note(s, NOTE_CONTENT);
     if (content_read_chunk(s, b.size, b.last, &e) < 0) {
         session_fail(s, &e);
     } else if (s->tx.content.verdict.why.class != ERR_NONE) {

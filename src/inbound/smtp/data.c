@@ -15,6 +15,7 @@ void smtp_data(struct session *s, struct str args)
     smtp_say(s, 354, STATUS(0, 0, 0), STR("go ahead, end with <CRLF>.<CRLF>"));
     if (s->over)
         return;
+    session_note(s, NOTE_CONTENT);
     if (content_read_data(s, &e) < 0) {
         session_fail(s, &e);
         return;

@@ -55,6 +55,14 @@ void session_fail(struct session *s, const struct err *e)
     s->over = true;
 }
 
+void session_note(const struct session *s, enum note_stage stage)
+{
+    struct note note = {.message = s->tx.id, .stage = stage};
+
+    (void)net_octets(&s->peer, note.client); /* none for a local socket: zeros */
+    note_set(&note);
+}
+
 /* ---- the greeting */
 
 static bool is_loopback(const struct net_address *peer)
@@ -249,8 +257,10 @@ static void next_command(struct session *s)
 {
     struct str line;
     struct err e;
-    int rc = stream_read_line(s->stream, line_max(s), &line, &e);
+    int rc;
 
+    session_note(s, NOTE_COMMAND);
+    rc = stream_read_line(s->stream, line_max(s), &line, &e);
     if (rc < 0)
         session_fail(s, &e);
     else if (rc > 0)
@@ -281,6 +291,7 @@ void session_main(void *arg)
     struct session *s = arg;
 
     if (s->phase == PHASE_NEW) {
+        session_note(s, NOTE_GREETING);
         greet(s);
         set_deadline(s);
     } else { /* it was parked */

@@ -17,6 +17,8 @@
 
 #include "io/stream.h"
 
+#include "ipc/note.h"
+
 #include "inbound/events.h"
 #include "inbound/smtp/content.h"
 #include "inbound/smtp/service.h"
@@ -116,6 +118,9 @@ void session_end_with(
 
 /* After a failed read or write: 421 where somebody may hear it. */
 void session_fail(struct session *s, const struct err *e);
+
+/* What the fiber does now, for who looks into why the process died. */
+void session_note(const struct session *s, enum note_stage stage);
 
 /* ---- reply.c */
 
