@@ -280,7 +280,9 @@ class Session:
             self.transactions += 1
 
     def do_rcpt(self, line):
-        if self.play("RCPT", lambda: "250 2.1.5 ok", line)[:1] == b"2":
+        if self.sender is None:
+            self.say("503 5.5.1 MAIL first")
+        elif self.play("RCPT", lambda: "250 2.1.5 ok", line)[:1] == b"2":
             self.recipients.append(path_of(line))
 
     def do_rset(self, line):
@@ -295,7 +297,10 @@ class Session:
         self.end("quit")
 
     def do_data(self, line):
-        good = "354 go on" if self.recipients else "503 5.5.1 no valid recipients"
+        if self.sender is None:
+            self.say("503 5.5.1 MAIL first")
+            return
+        good = "354 go on" if self.recipients else "554 5.5.1 no valid recipients"
         if self.play("DATA", lambda: good, line) != b"354":
             return
         while not self.buffer:
@@ -321,6 +326,9 @@ class Session:
         while len(self.buffer) < size:
             self.more()
         piece, self.buffer = self.buffer[:size], self.buffer[size:]
+        if not self.recipients:
+            self.say("503 5.5.1 no valid recipients" if self.sender is None else "554 5.5.1 no valid recipients")
+            return
         if self.chunks is None:
             self.play("content", lambda: None)
         self.chunks = (self.chunks or b"") + piece
