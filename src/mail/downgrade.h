@@ -27,7 +27,6 @@ enum {
     DOWNGRADE_LINE_MAX = 998, /* RFC 5321 4.5.3.1.6, without CRLF */
     DOWNGRADE_EDITS_MAX = 4096,
     DOWNGRADE_MEMORY_MAX = 512 << 10, /* octets of parts and edits */
-    DOWNGRADE_PIECE_MAX = 16 << 10,   /* taken at once by downgrade_write() */
 };
 
 /* ---- what there is */
@@ -75,7 +74,9 @@ struct downgrade_plan {
 
     struct mime_parser parser;
     struct arena arena;
+    uint64_t eight, eight_known; /* octets above 127, and those in headers and leaves */
     uint32_t parts;
+    bool touchy;        /* there is something signed, or too long to be looked at */
     struct err refused; /* the first reason why it cannot be done; class ERR_NONE: none yet */
 };
 
@@ -99,14 +100,15 @@ struct downgrade_writer {
     struct transfer_encoder encoder;
     struct buf decoded;
     uint64_t line, long_lines; /* written: the length so far, lines over DOWNGRADE_LINE_MAX */
-    bool cr, lf;
+    bool cr, lf, base64;       /* the last octets written; the last edit made Base 64 */
 };
 
 /* The plan stays as it is, also for further writers, and outlives them. */
 void downgrade_write_init(struct downgrade_writer *w, const struct downgrade_plan *plan);
 
-/* Takes the next octets of the same content, at most DOWNGRADE_PIECE_MAX, and appends what becomes
- * of them: at most DOWNGRADE_WRITE_MAX, and the texts of edits. -1 when out has no room. */
+/* Takes the next octets of the same content and appends what becomes of them: with the texts of
+ * edits at most TRANSFER_ENCODED_MAX(chunk.n) and DOWNGRADE_MEMORY_MAX. -1 when out has no room or
+ * there is no memory, or at the end where the content was not the one of the plan. */
 int downgrade_write(struct downgrade_writer *w, struct str chunk, struct buf *out);
 int downgrade_write_finish(struct downgrade_writer *w, struct buf *out);
 void downgrade_write_done(struct downgrade_writer *w);

@@ -23,6 +23,7 @@ static const struct {
     NAME("content-type", HEADER_CONTENT_TYPE),
     NAME("date", HEADER_DATE),
     NAME("delivered-to", HEADER_DELIVERED_TO),
+    NAME("dkim-signature", HEADER_DKIM_SIGNATURE),
     NAME("from", HEADER_FROM),
     NAME("in-reply-to", HEADER_IN_REPLY_TO),
     NAME("message-id", HEADER_MESSAGE_ID),
