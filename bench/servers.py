@@ -94,6 +94,24 @@ class Bare(Program):
         return [tool("bare"), "--listen", f"{self.host}:{self.port}", "--file", str(self.base / "log.data")]
 
 
+class Wall(Program):
+    """The thinnest thread through the real structure: fronts, frames, the spool; nothing parsed."""
+
+    name = "wall"
+    durability = "spool, one fdatasync a group (sync = group)"
+    options = []
+
+    def command(self):
+        return [tool("wall"), "--listen", f"{self.host}:{self.port}", "--dir", str(self.base), *self.options]
+
+
+class NoWall(Wall):
+    """The same in one process: what the wall costs is the difference."""
+
+    name = "no-wall"
+    options = ["--no-wall"]
+
+
 class Sink(Program):
     """The next hop: takes everything, and counts. With the wildcard address it is every host of 127.0.0.0/8."""
 
@@ -200,7 +218,7 @@ class Postfix(postfix.Postfix):
 def available(names):
     """The classes asked for, without those that cannot run here (and a word about each)."""
     chosen = []
-    for kind in (Bare, Postfix, Veredus):
+    for kind in (Bare, NoWall, Wall, Postfix, Veredus):
         if kind.name not in names:
             continue
         why = None
