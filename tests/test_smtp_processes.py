@@ -5,8 +5,10 @@ import os
 import re
 import signal
 import socket
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -353,3 +355,48 @@ def test_sessions_without_command_end_at_shutdown(make_server):
     finally:
         for c in clients:
             c.close()
+
+
+ROLE_USERS = {"inbound": 64001, "outbound": 64002, "resolver": 64003}
+
+
+def with_users(base, users):
+    """A prefix that runs a command where these users exist, and nowhere else: in a name space of its own."""
+    passwd = base / "passwd"
+    lines = [f"{name}:x:{uid}:{uid}::/nonexistent:/usr/sbin/nologin\n" for name, uid in users.items()]
+    passwd.write_text(Path("/etc/passwd").read_text() + "".join(lines))
+    mount = f"mount --bind {passwd} /etc/passwd"
+    if os.getuid() != 0 or subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True).returncode:
+        pytest.skip("not root, or no name space of mounts to be had")
+    return ["unshare", "-m", "sh", "-c", f'{mount} && exec "$@"', "sh"]
+
+
+@pytest.mark.parametrize("owner", [0, 64000])
+def test_a_user_for_each_role(new_server, tmp_path, owner):
+    """Started as root, the roles that have users become them; core stays with its data."""
+    server = new_server()
+    server.prefix = with_users(
+        tmp_path, {"veredus-" + role: uid for role, uid in ROLE_USERS.items()} | {"veredus-core": 64004}
+    )
+    os.chown(server.data, owner, owner)
+    server.populate()
+    server.start()
+    server.wait_log("role_user_unused role=core")
+    for _ in range(2):
+        for pid, role in server.roles().items():
+            name = role.split()[0].removesuffix(":")
+            status = Path(f"/proc/{pid}/status").read_text()
+            uid = ROLE_USERS.get(role, ROLE_USERS["inbound"] if "client" in processes.title(pid) else owner)
+            assert re.search(rf"^Uid:\t{uid}\t{uid}\t{uid}\t{uid}$", status, re.M), (name, status)
+            if role != "master":
+                assert re.search(r"^CapEff:\t0+$", status, re.M), (name, status)
+            if role in ROLE_USERS:
+                assert re.search(rf"^Gid:\t{uid}\t.*\nFDSize:.*\nGroups:\t ?$", status, re.M), (name, status)
+        with server.smtp() as c:
+            c.hello()
+            c.deliver("a@there.example", "alice@example.test", message())
+        for role in ROLE_USERS:
+            server.role_pid(role, not_pid=kill(server, role))
+        server.command("reload")
+    server.mail("alice@example.test", 2)
+    assert server.terminate() == 0

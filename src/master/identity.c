@@ -4,6 +4,7 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
+#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,6 +14,10 @@ enum {
     PATH_SIZE = 1200, /* more than the row takes */
     CAPABILITIES_MAX = 64,
 };
+
+/* Kept where there are users of roles. */
+static const uint64_t USERS_CAPABILITIES =
+    1ULL << CAP_SETUID | 1ULL << CAP_SETGID | 1ULL << CAP_KILL;
 
 static const uint64_t MASTER_CAPABILITIES =
     1ULL << CAP_NET_BIND_SERVICE | 1ULL << CAP_DAC_READ_SEARCH;
@@ -63,6 +68,48 @@ int identity_find(const struct config *config, struct identity *id, struct err *
     return 0;
 }
 
+bool identity_lookup_system(const char *name, struct identity *id)
+{
+    const struct passwd *p = getpwnam(name);
+
+    if (!p || !str_copy_c(id->name, sizeof id->name, str_c(name)))
+        return false;
+    id->uid = p->pw_uid;
+    id->gid = p->pw_gid;
+    return true;
+}
+
+bool identity_find_roles(
+    const struct identity *own, identity_lookup *lookup, struct identity roles[ROLE_KINDS])
+{
+    bool core_fits = true;
+
+    for (int kind = 0; kind < ROLE_KINDS; kind++) {
+        struct identity found = {.change = true};
+        char name[sizeof found.name];
+        snprintf(name, sizeof name, "veredus-%s", role_kind_name((enum role_kind)kind));
+        roles[kind] = *own;
+        roles[kind].change = false;
+        /* One that can do everything is no wall. */
+        if (!lookup || !lookup(name, &found) || found.uid == 0 || found.uid == own->uid)
+            continue;
+        if (kind == ROLE_CORE)
+            core_fits = false;
+        else
+            roles[kind] = found;
+    }
+    return core_fits;
+}
+
+int identity_become_role(const struct identity *id)
+{
+    if (!id->change)
+        return 0;
+    if (setgroups(0, NULL) < 0 || setresgid(id->gid, id->gid, id->gid) < 0)
+        return -1;
+    return setresuid(id->uid, id->uid, id->uid);
+}
+
 static int set_capabilities(uint64_t kept, struct err *e)
 {
     struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
@@ -105,8 +152,13 @@ int identity_become(const struct config *config, struct err *e)
     return id.change ? change_user(&id, e) : 0;
 }
 
-int identity_become_master(const struct identity *id, struct err *e)
+int identity_become_master(
+    const struct identity *id, const struct identity roles[ROLE_KINDS], struct err *e)
 {
+    uint64_t kept = MASTER_CAPABILITIES;
+
+    for (int kind = 0; kind < ROLE_KINDS; kind++)
+        kept |= roles[kind].change ? USERS_CAPABILITIES : 0;
     /* Where this is not allowed there is nothing to bound. */
     for (int i = 0; i < CAPABILITIES_MAX; i++)
         if (!(MASTER_CAPABILITIES >> i & 1))
@@ -118,5 +170,5 @@ int identity_become_master(const struct identity *id, struct err *e)
         if (change_user(id, e) < 0)
             return -1;
     }
-    return set_capabilities(permitted_capabilities() & MASTER_CAPABILITIES, e);
+    return set_capabilities(permitted_capabilities() & kept, e);
 }

@@ -290,19 +290,35 @@ static void end(struct master *m)
     run_close();
 }
 
+static void log_roles(const struct master *m, bool core_fits)
+{
+    for (int kind = 0; kind < ROLE_KINDS; kind++)
+        if (m->roles[kind].change)
+            log_info(&m->event, "role_user", kv_c("role", role_kind_name((enum role_kind)kind)),
+                kv_c("user", m->roles[kind].name));
+    if (!core_fits)
+        log_warning(&m->event, "role_user_unused", kv_c("role", role_kind_name(ROLE_CORE)),
+            kv_c("why", "veredus-core does not own the data directory"));
+}
+
 static int prepare(struct master *m, struct err *e)
 {
+    identity_lookup *lookup = geteuid() == 0 ? identity_lookup_system : NULL;
     struct identity id;
+    bool core_fits;
 
     log_sink_open(&m->sink);
     notify_open();
-    if (identity_find(m->config, &id, e) < 0 || layout_make_roots(m->config, &id, e) < 0 ||
-        identity_become_master(&id, e) < 0 || layout_make(m->config, e) < 0)
+    if (identity_find(m->config, &id, e) < 0 || layout_make_roots(m->config, &id, e) < 0)
+        return -1;
+    core_fits = identity_find_roles(&id, lookup, m->roles);
+    if (identity_become_master(&id, m->roles, e) < 0 || layout_make(m->config, e) < 0)
         return -1;
     log_open(&(struct log_settings){.fd = m->sink.fd,
         .level = m->config->log.level,
         .json = m->config->log.format == LOG_FORMAT_JSON,
         .process = "master"});
+    log_roles(m, core_fits);
     return 0;
 }
 

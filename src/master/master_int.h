@@ -34,6 +34,7 @@ struct master {
     enum master_phase phase;
     bool failed;
 
+    struct identity roles[ROLE_KINDS]; /* as whom they work */
     struct listeners listeners;
     int control_fd;
     struct list processes; /* core first */

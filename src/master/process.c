@@ -77,6 +77,10 @@ static _Noreturn void become(const struct process *p, int channel, int page, int
     page = fcntl(page, F_DUPFD_CLOEXEC, FDS_FIRST);
     if (dup2(channel, CHANNEL_FD) < 0 || dup2(page, PAGE_FD) < 0)
         _exit(127);
+    if (identity_become_role(&p->master->roles[p->kind]) < 0) {
+        dprintf(STDERR_FILENO, "veredus: cannot become user %s\n", p->master->roles[p->kind].name);
+        _exit(127);
+    }
     execv("/proc/self/exe", argv);
     dprintf(STDERR_FILENO, "veredus: cannot execute /proc/self/exe\n");
     _exit(127);
