@@ -146,7 +146,7 @@ struct config {
         struct config_blocks allow;
     } relay;
     struct {
-        struct config_strings servers; /* ADDRESS@PORT or ADDRESS; none: ask the root servers */
+        struct config_strings servers; /* ADDRESS@PORT or ADDRESS; none: the system's */
         struct str trust_anchor;
         bool special_use;
     } dns;

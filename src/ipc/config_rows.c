@@ -148,7 +148,8 @@ static const struct config_row listen_rows[] = {
 #define SECTION config
 static const struct config_row dns_rows[] = {
     {TEXTS("servers", dns.servers, sound_dns_server),
-        .sentence = "Resolvers to ask, ADDRESS or ADDRESS@PORT; none: the root servers and on."},
+        .sentence = "Resolvers to ask, ADDRESS or ADDRESS@PORT; none: those of "
+                    "/etc/resolv.conf, or else the root servers and on."},
     {TEXT("trust-anchor", dns.trust_anchor, sound_path),
         .sentence = "The file of the DNSSEC root key; without it nothing is validated.",
         .rfc = "RFC 4033"},
