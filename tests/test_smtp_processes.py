@@ -382,21 +382,24 @@ def test_a_user_for_each_role(new_server, tmp_path, owner):
     server.populate()
     server.start()
     server.wait_log("role_user_unused role=core")
+    roles = sorted(server.roles().values())
     for _ in range(2):
         for pid, role in server.roles().items():
-            name = role.split()[0].removesuffix(":")
             status = Path(f"/proc/{pid}/status").read_text()
             uid = ROLE_USERS.get(role, ROLE_USERS["inbound"] if "client" in processes.title(pid) else owner)
-            assert re.search(rf"^Uid:\t{uid}\t{uid}\t{uid}\t{uid}$", status, re.M), (name, status)
+            assert re.search(rf"^Uid:\t{uid}\t{uid}\t{uid}\t{uid}$", status, re.M), (role, status)
             if role != "master":
-                assert re.search(r"^CapEff:\t0+$", status, re.M), (name, status)
+                assert re.search(r"^CapEff:\t0+$", status, re.M), (role, status)
             if role in ROLE_USERS:
-                assert re.search(rf"^Gid:\t{uid}\t.*\nFDSize:.*\nGroups:\t ?$", status, re.M), (name, status)
+                assert re.search(rf"^Gid:\t{uid}\t.*\nFDSize:.*\nGroups:\t ?$", status, re.M), (role, status)
         with server.smtp() as c:
             c.hello()
             c.deliver("a@there.example", "alice@example.test", message())
         for role in ROLE_USERS:
-            server.role_pid(role, not_pid=kill(server, role))
+            kill(server, role)
+        poll(lambda: sorted(server.roles().values()) == roles, 20, "those that were killed")
+        old = {pid for pid, role in server.roles().items() if role not in ("master", "core")}
         server.command("reload")
+        poll(lambda: not old & set(server.roles()), GRACE + 10, "the end of the old generation")
     server.mail("alice@example.test", 2)
     assert server.terminate() == 0
