@@ -178,3 +178,60 @@ void testdata_report(const char *name, unsigned agree, unsigned of)
 {
     printf("conformance %s: %u of %u agree\n", name, agree, of);
 }
+
+/* ---- transcripts */
+
+static int hex_digit(char c)
+{
+    return ascii_digit(c) ? c - '0' : ascii_lower(c) - 'a' + 10;
+}
+
+static void put_escape(struct str *s, struct buf *out)
+{
+    char c = s->p[1];
+    size_t n = 2;
+
+    if (c == 'r')
+        c = '\r';
+    else if (c == 'n')
+        c = '\n';
+    else if (c == 't')
+        c = '\t';
+    else if (c == '0')
+        c = '\0';
+    else if (c == 'x' && s->n >= 4) {
+        c = (char)(hex_digit(s->p[2]) << 4 | hex_digit(s->p[3]));
+        n = 4;
+    }
+    buf_put_c(out, c);
+    *s = str_from(*s, n);
+}
+
+static bool put_repeated(struct str *s, struct buf *out)
+{
+    ptrdiff_t star = str_find_str(*s, STR("*\"")), end = str_find_str(*s, STR("\"}"));
+    struct buf once;
+    uint64_t count;
+
+    if (star < 0 || end < star || !str_to_u64(str_sub(*s, 1, (size_t)star - 1), 1 << 26, &count))
+        return false;
+    buf_init(&once, 65536);
+    testdata_unescape(str_sub(*s, (size_t)star + 2, (size_t)(end - star - 2)), &once);
+    while (count--)
+        buf_put(out, buf_str(&once));
+    buf_done(&once);
+    *s = str_from(*s, (size_t)end + 2);
+    return true;
+}
+
+void testdata_unescape(struct str s, struct buf *out)
+{
+    while (!str_empty(s)) {
+        if (s.p[0] == '\\' && s.n > 1) {
+            put_escape(&s, out);
+        } else if (s.p[0] != '{' || !put_repeated(&s, out)) {
+            buf_put_c(out, s.p[0]);
+            s = str_from(s, 1);
+        }
+    }
+}

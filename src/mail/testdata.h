@@ -36,5 +36,8 @@ bool testdata_table(
 /* Is this string of the table what has been got? */
 bool testdata_is(const json_t *value, struct str got);
 
+/* The text of a transcript: \r \n \t \0 \xHH \\, and {N*"TEXT"} for N times TEXT. */
+void testdata_unescape(struct str s, struct buf *out);
+
 /* "name: 12 of 13 agree" on standard output. */
 void testdata_report(const char *name, unsigned agree, unsigned of);
