@@ -27,7 +27,7 @@ enum {
 
 struct asker {
     struct asker *next;
-    struct channel_call from;
+    struct channel_call from; /* whose channel may have closed meanwhile */
 };
 
 /* A question that libunbound works on; it stays when nobody waits any more, until libunbound calls.
@@ -338,27 +338,8 @@ static bool on_frame(void *arg, struct channel_call from, uint16_t type, struct 
 
 /* ---- channels */
 
-/* Nobody there wants answers now. */
-static void forget_askers(struct service *s, const struct channel *channel)
-{
-    LIST_EACH(link, &s->by_age)
-    {
-        struct lookup *l = LIST_ENTRY(link, struct lookup, link);
-        for (struct asker **at = &l->askers; *at;) {
-            struct asker *asker = *at;
-            if (asker->from.channel != channel) {
-                at = &asker->next;
-                continue;
-            }
-            *at = asker->next;
-            mem_free(asker);
-        }
-    }
-}
-
 static void drop_client(struct client *c)
 {
-    forget_askers(c->service, c->channel);
     channel_close(&c->channel);
     list_remove(&c->link);
     mem_free(c);
