@@ -23,6 +23,14 @@ static bool swallow(struct session *s, const struct smtp_bdat *b)
     return false;
 }
 
+static void refuse(struct session *s, bool last)
+{
+    if (last)
+        smtp_refuse_message(s);
+    else
+        smtp_refuse_early(s);
+}
+
 static bool begin(struct session *s, const struct smtp_bdat *b)
 {
     struct smtp_verdict v;
@@ -34,8 +42,18 @@ static bool begin(struct session *s, const struct smtp_bdat *b)
     if (!swallow(s, b))
         return false;
     content_refuse(&s->tx.content, v.code, &v.why);
-    smtp_refuse_message(s);
+    refuse(s, b->last);
     return false;
+}
+
+/* RFC 2033 4.3: in LMTP a last chunk has as many replies as there are recipients, which may be
+ * none. */
+static void no_recipients(struct session *s, const struct smtp_bdat *b)
+{
+    if (session_is_lmtp(s) && s->phase >= PHASE_MAIL && b->last)
+        s->junk++;
+    else
+        (void)smtp_in_order(s, NEEDS_HELLO | NEEDS_MAIL | NEEDS_RCPT);
 }
 
 void smtp_bdat(struct session *s, struct str args)
@@ -56,7 +74,7 @@ void smtp_bdat(struct session *s, struct str args)
     }
     if (s->phase < PHASE_MAIL || s->tx.envelope.count == 0) {
         if (swallow(s, &b))
-            (void)smtp_in_order(s, NEEDS_HELLO | NEEDS_MAIL | NEEDS_RCPT);
+            no_recipients(s, &b);
         return;
     }
     if (s->phase != PHASE_CHUNKS && !begin(s, &b))
@@ -65,7 +83,7 @@ void smtp_bdat(struct session *s, struct str args)
     if (content_read_chunk(s, b.size, b.last, &e) < 0) {
         session_fail(s, &e);
     } else if (s->tx.content.verdict.why.class != ERR_NONE) {
-        smtp_refuse_message(s);
+        refuse(s, b.last);
     } else if (b.last) {
         smtp_commit(s);
     } else {

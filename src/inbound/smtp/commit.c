@@ -3,27 +3,31 @@
 
 #include "inbound/smtp/session.h"
 
-/* RFC 2033 4.2: LMTP has a reply for each recipient. */
-static void say_result(struct session *s, uint16_t code, const struct err *why, struct str text)
+/* RFC 2033 4.2, 4.3: behind the end of a message LMTP has a reply for each recipient. */
+static uint32_t replies_at_end(const struct session *s)
 {
-    uint32_t count = session_is_lmtp(s) ? s->tx.envelope.count : 1;
-
-    for (uint32_t i = 0; i < count || i == 0; i++) {
-        if (code >= 400)
-            smtp_say_err(s, code, why);
-        else
-            smtp_say(s, code, STATUS(2, 0, 0), text);
-    }
+    return session_is_lmtp(s) ? s->tx.envelope.count : 1;
 }
 
-void smtp_refuse_message(struct session *s)
+static void refuse(struct session *s, uint32_t replies)
 {
     struct smtp_verdict v = s->tx.content.verdict;
 
     s->refused++;
     log_info(&s->tx.event, EV_MAIL_REFUSED, kv_u64("code", v.code), kv_err(&v.why));
-    say_result(s, v.code, &v.why, STR_NONE);
+    for (uint32_t i = 0; i < replies; i++)
+        smtp_say_err(s, v.code, &v.why);
     session_reset(s);
+}
+
+void smtp_refuse_message(struct session *s)
+{
+    refuse(s, replies_at_end(s));
+}
+
+void smtp_refuse_early(struct session *s)
+{
+    refuse(s, 1);
 }
 
 static void accepted(struct session *s, uint64_t octets)
@@ -39,7 +43,8 @@ static void accepted(struct session *s, uint64_t octets)
         kv_u64("recipients", envelope->count), kv_u64("bytes", octets),
         kv_str("proto", trace_protocol(s)));
     memcpy(queued + sizeof queued - sizeof s->tx.id_text, s->tx.id_text, sizeof s->tx.id_text);
-    say_result(s, 250, NULL, str_c(queued));
+    for (uint32_t i = replies_at_end(s); i > 0; i--)
+        smtp_say(s, 250, STATUS(2, 0, 0), str_c(queued));
     session_reset(s);
 }
 
@@ -195,7 +200,7 @@ static int commit_with(struct session *s, struct buf *digest, struct err *e)
                           .protocol = trace_protocol(s),
                           .prefix = trace_prefix(s),
                           .content = content_rest(c),
-                          .content_size = c->machine.size,
+                          .content_size = content_size(c),
                           .content_crc = c->crc,
                       }};
 
@@ -214,7 +219,7 @@ void smtp_commit(struct session *s)
     struct content *c = &s->tx.content;
     struct buf digest;
     struct err e = {0};
-    uint64_t octets = c->machine.size;
+    uint64_t octets = content_size(c);
     int rc = -1;
 
     fiber_deadline_restore(DEADLINE_NONE); /* a commit has its own, in core_link */

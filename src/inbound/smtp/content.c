@@ -4,6 +4,8 @@
 #include "base/crc32c.h"
 #include "base/mem.h"
 
+#include "ipc/address_map.h"
+
 #include "inbound/smtp/session.h"
 
 /* ---- blocks */
@@ -30,6 +32,11 @@ static void give_block(struct smtp_service *service, struct block *b)
     service->blocks_kept++;
 }
 
+uint64_t content_size(const struct content *c)
+{
+    return c->sent + c->used;
+}
+
 struct str content_rest(const struct content *c)
 {
     return str_of(c->block->octets + BLOCK_GAP, c->used);
@@ -47,6 +54,34 @@ static struct mime_limits mime_limits(const struct config_limits *limits)
     if (limits->header_size)
         m.header_max = (size_t)limits->header_size;
     return m;
+}
+
+static void add(struct session *s, struct str run);
+
+static bool map_address(void *arg, bool sender, struct str address, struct buf *out)
+{
+    const struct session *s = arg;
+
+    return address_map(
+        s->service->maps, sender ? MAP_HEADER_SENDER : MAP_HEADER_RECIPIENT, address, out);
+}
+
+static void put_mapped(void *arg, struct str octets)
+{
+    add(arg, octets);
+}
+
+/* Nobody rewrites what strangers say about themselves. */
+static void begin_map(struct session *s)
+{
+    const struct address_maps *maps = s->service->maps;
+    struct content *c = &s->tx.content;
+
+    if (s->right != IC_TRUSTED || (!address_maps_have(maps, MAP_HEADER_SENDER) &&
+                                      !address_maps_have(maps, MAP_HEADER_RECIPIENT)))
+        return;
+    c->map = &c->block->map;
+    header_map_init(c->map, map_address, put_mapped, s);
 }
 
 int content_begin(struct session *s, bool dots, struct smtp_verdict *v)
@@ -70,6 +105,7 @@ int content_begin(struct session *s, bool dots, struct smtp_verdict *v)
             .size_max = config->limits.message_size,
         });
     header_scan_init(&c->header);
+    begin_map(s);
     if (s->tx.local) {
         c->digest = &c->block->digest;
         digest_begin(c->digest, &mime);
@@ -85,6 +121,8 @@ void content_drop(struct session *s)
         core_abort(s->service->core, s->tx.generation, c->upload);
     if (c->digest)
         digest_done(c->digest);
+    if (c->map)
+        header_map_done(c->map);
     if (c->block)
         give_block(s->service, c->block);
     *c = (struct content){0};
@@ -204,6 +242,30 @@ static void add(struct session *s, struct str run)
     }
 }
 
+/* What came in, on its way to add(). */
+static void take_run(struct session *s, struct str run)
+{
+    struct content *c = &s->tx.content;
+    struct err e;
+
+    if (!c->map) {
+        add(s, run);
+        return;
+    }
+    header_map_feed(c->map, run);
+    if (c->map->failed) {
+        err_memory(&e, "smtp");
+        content_refuse(c, 451, &e);
+    }
+}
+
+static void end_map(struct session *s)
+{
+    if (s->tx.content.map)
+        header_map_finish(s->tx.content.map);
+    take_run(s, STR(""));
+}
+
 /* Nothing of a message that is refused is kept anywhere while the rest of it comes in. */
 static void forget_refused(struct session *s)
 {
@@ -271,7 +333,7 @@ static bool take_input(struct session *s, uint64_t *left, struct rate *r)
     struct str run;
 
     while ((step = smtp_data_next(machine, &in, &run)) == SMTP_DATA_RUN)
-        add(s, run);
+        take_run(s, run);
     forget_refused(s);
     stream_consume(s->stream, n - in.n);
     *left -= n - in.n;
@@ -284,6 +346,7 @@ static void complete(struct session *s)
 {
     struct content *c = &s->tx.content;
 
+    end_map(s);
     if (!refused(c)) {
         measure(s);
         header_scan_finish(&c->header);
@@ -315,7 +378,7 @@ int content_read_chunk(struct session *s, uint64_t size, bool last, struct err *
     }
     if (!last)
         return 0;
-    add(s, smtp_data_finish(&s->tx.content.machine));
+    take_run(s, smtp_data_finish(&s->tx.content.machine));
     complete(s);
     return 0;
 }

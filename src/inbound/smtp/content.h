@@ -3,11 +3,13 @@
  *
  * It is copied once, into a block, measured and scanned there, and PUT when the block is full: a
  * session never holds more of a message than a block. What is wrong with it is kept as a verdict
- * until the end of data, which is read in any case.
+ * until the end of data, which is read in any case. What is stored, measured and digested is what
+ * the maps of the configuration have made of it.
  */
 #pragma once
 
 #include "mail/digest.h"
+#include "mail/header_map.h"
 #include "mail/header_scan.h"
 
 #include "wire/smtp_data.h"
@@ -28,6 +30,7 @@ enum {
 struct block {
     struct block *next;
     struct digest_builder digest;
+    struct header_map map;
     char octets[BLOCK_SIZE];
 };
 
@@ -48,6 +51,7 @@ struct content {
     uint32_t crc;
     struct header_scan header;
     struct digest_builder *digest; /* the block's, where a recipient is local */
+    struct header_map *map;        /* the block's, where header fields are mapped; else NULL */
     struct smtp_verdict verdict;
 };
 
@@ -61,6 +65,9 @@ int content_read_chunk(struct session *s, uint64_t size, bool last, struct err *
 
 /* Reads octets that are nobody's content (hostile.md 26). */
 int content_swallow(struct session *s, uint64_t size, struct err *e);
+
+/* Octets of the content so far, as it is to be stored. */
+uint64_t content_size(const struct content *c);
 
 /* The octets of content that are in the block. */
 struct str content_rest(const struct content *c);

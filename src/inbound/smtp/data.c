@@ -9,7 +9,7 @@ void smtp_data(struct session *s, struct str args)
     (void)args;
     if (content_begin(s, true, &v) < 0) {
         content_refuse(&s->tx.content, v.code, &v.why);
-        smtp_refuse_message(s);
+        smtp_refuse_early(s);
         return;
     }
     smtp_say(s, 354, STATUS(0, 0, 0), STR("go ahead, end with <CRLF>.<CRLF>"));

@@ -1,6 +1,11 @@
 /* HELO, EHLO, LHLO: RFC 5321 4.1.1.1, RFC 2033 4.1. */
 #include "inbound/smtp/commands.h"
 
+bool smtp_offers_dsn(const struct session *s)
+{
+    return s->right == IC_TRUSTED || s->service->config->dsn.strangers;
+}
+
 /* Takes the name and ends what transaction there was (RFC 5321 4.1.4). */
 static bool take_name(struct session *s, struct str args, bool esmtp)
 {
@@ -35,5 +40,5 @@ void smtp_helo(struct session *s, struct str args)
 void smtp_ehlo(struct session *s, struct str args)
 {
     if (take_name(s, args, true))
-        smtp_say_raw(s, s->service->ehlo);
+        smtp_say_raw(s, smtp_offers_dsn(s) ? s->service->ehlo : s->service->ehlo_no_dsn);
 }

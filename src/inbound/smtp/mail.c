@@ -20,6 +20,11 @@ static uint16_t check(struct session *s, const struct smtp_mail *m, struct err *
         err_set_status(e, ERR_PERMANENT, STATUS(5, 7, 0), "smtp", "authentication required");
         return 530;
     }
+    if (!smtp_offers_dsn(s) && (m->ret != SMTP_RET_DEFAULT || m->envid.n)) {
+        /* RFC 5321 4.1.1.11: what was not offered is not known */
+        err_set_status(e, ERR_PERMANENT, STATUS(5, 5, 4), "smtp", "reports are not offered to you");
+        return 555;
+    }
     if (!core_link_up(s->service->core) || s->service->core->state == IC_BROKEN) {
         err_set_status(e, ERR_TEMPORARY, STATUS(4, 3, 0), "smtp",
             "the server cannot take mail at the moment, try again later");

@@ -36,6 +36,11 @@ static bool take_rcpt(struct session *s, struct str args, uint64_t room, struct 
 
     if (smtp_rcpt_parse(args, s->tx.envelope.smtputf8, &m, &refusal) < 0)
         return take_verdict(s, a, refusal.code, &refusal.why);
+    if (!smtp_offers_dsn(s) && (m.notify || m.orcpt.n)) { /* RFC 5321 4.1.1.11 */
+        err_set_status(
+            &refusal.why, ERR_PERMANENT, STATUS(5, 5, 4), "smtp", "reports are not offered to you");
+        return take_verdict(s, a, 555, &refusal.why);
+    }
     if (room == 0) { /* RFC 5321 4.5.3.1.10 */
         err_set_status(&refusal.why, ERR_TEMPORARY, STATUS(4, 5, 3), "smtp",
             "too many recipients, send to the others in another transaction");

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/table.h"
 
 #include "wire/smtp_reply.h"
 
@@ -35,6 +36,7 @@ void rig_open(struct rig *r, const char *options, enum config_protocol protocol)
         [PROTOCOL_POP3] = "pop3",
         [PROTOCOL_LMTP] = "lmtp"};
 
+    table_seed((const uint8_t[16]){0});
     *r = (struct rig){0};
     arena_init(&r->arena, 256 << 20);
     r->config = make_config(r, options, names[protocol]);

@@ -5,6 +5,7 @@
 
 #include "base/mem.h"
 
+#include "ipc/address_map.h"
 #include "ipc/role.h"
 
 #include "inbound/smtp/session.h"
@@ -19,17 +20,18 @@ enum {
 };
 
 /* What the server can do, behind the line with its name. RFC 5321 4.1.1.1. */
-static int put_extensions(const struct config *config, struct buf *out)
+static int put_extensions(const struct config *config, bool dsn, struct buf *out)
 {
     const struct config_limits *limits = &config->limits;
 
     buf_put(out, STR("250-PIPELINING\r\n250-SIZE")); /* RFC 2920; RFC 1870 */
     if (limits->message_size)
         buf_printf(out, " %llu", (unsigned long long)limits->message_size);
-    buf_put(out, STR("\r\n250-8BITMIME\r\n"));        /* RFC 6152 */
-    buf_put(out, STR("250-SMTPUTF8\r\n"));            /* RFC 6531 */
-    buf_put(out, STR("250-CHUNKING\r\n"));            /* RFC 3030 */
-    buf_put(out, STR("250-DSN\r\n"));                 /* RFC 3461 */
+    buf_put(out, STR("\r\n250-8BITMIME\r\n")); /* RFC 6152 */
+    buf_put(out, STR("250-SMTPUTF8\r\n"));     /* RFC 6531 */
+    buf_put(out, STR("250-CHUNKING\r\n"));     /* RFC 3030 */
+    if (dsn)
+        buf_put(out, STR("250-DSN\r\n"));             /* RFC 3461 */
     buf_put(out, STR("250-ENHANCEDSTATUSCODES\r\n")); /* RFC 2034 */
     if (limits->recipients)                           /* RFC 9422 */
         buf_printf(out, "250-LIMITS RCPTMAX=%llu\r\n", (unsigned long long)limits->recipients);
@@ -40,21 +42,29 @@ static const char help[] =
     "214-2.0.0 commands: EHLO HELO MAIL RCPT DATA BDAT RSET NOOP VRFY HELP QUIT\r\n"
     "214 2.0.0 RFC 5321 says what they mean\r\n";
 
+static bool make_ehlo(struct smtp_service *s, bool dsn, struct str *reply)
+{
+    struct buf out;
+    bool ok;
+
+    buf_init(&out, REPLIES_MAX);
+    buf_printf(&out, "250-%.*s\r\n", STR_ARG(s->config->hostname));
+    ok = put_extensions(s->config, dsn, &out) == 0 && arena_dup(&s->arena, buf_str(&out), reply);
+    buf_done(&out);
+    return ok;
+}
+
 /* The replies that are the same for everybody, made once. */
 static int make_replies(struct smtp_service *s)
 {
     struct str host = s->config->hostname;
-    struct buf out;
     bool ok;
 
     s->banner_smtp = arena_printf(&s->arena, "220 %.*s ESMTP veredus\r\n", STR_ARG(host));
     s->banner_lmtp = arena_printf(&s->arena, "220 %.*s LMTP veredus\r\n", STR_ARG(host));
     s->hello = arena_printf(&s->arena, "250 %.*s\r\n", STR_ARG(host));
     s->help = str_c(help);
-    buf_init(&out, REPLIES_MAX);
-    buf_printf(&out, "250-%.*s\r\n", STR_ARG(host));
-    ok = put_extensions(s->config, &out) == 0 && arena_dup(&s->arena, buf_str(&out), &s->ehlo);
-    buf_done(&out);
+    ok = make_ehlo(s, true, &s->ehlo) && make_ehlo(s, false, &s->ehlo_no_dsn);
     return ok && s->banner_smtp.p && s->banner_lmtp.p && s->hello.p ? 0 : -1;
 }
 
@@ -111,10 +121,12 @@ int smtp_service_open(struct smtp_service **out, const struct config *config,
     cond_init(&s->changed);
     scope_init(&s->linger);
     arena_init(&s->arena, 4 * REPLIES_MAX);
-    if (make_replies(s) < 0) {
+    if (address_maps_make(config, &s->maps, e) < 0 ||
+        (make_replies(s) < 0 && err_memory(e, "smtp"))) {
+        address_maps_free(&s->maps);
         arena_done(&s->arena);
         mem_free(s);
-        return err_memory(e, "smtp");
+        return -1;
     }
     *out = s;
     return 0;
@@ -247,6 +259,7 @@ void smtp_service_close(struct smtp_service **sp)
         s->blocks = block->next;
         mem_free(block);
     }
+    address_maps_free(&s->maps);
     arena_done(&s->arena);
     *sp = NULL;
     /* The hook of a session that ended in this turn is still to come. */

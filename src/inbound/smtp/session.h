@@ -25,6 +25,7 @@
 
 struct smtp_service {
     const struct config *config;
+    struct address_maps *maps;
     struct core_link *core;
     const struct event *event;
     struct list sessions, ended;
@@ -35,7 +36,8 @@ struct smtp_service {
     struct block *blocks;
     unsigned blocks_kept;
     struct arena arena;
-    struct str banner_smtp, banner_lmtp, hello, ehlo, help; /* whole replies */
+    /* Whole replies; the second EHLO is for those who may not ask for reports. */
+    struct str banner_smtp, banner_lmtp, hello, ehlo, ehlo_no_dsn, help;
     uint64_t stop_at;
     bool draining, closing;
 };
@@ -122,6 +124,12 @@ void session_fail(struct session *s, const struct err *e);
 /* What the fiber does now, for who looks into why the process died. */
 void session_note(const struct session *s, enum note_stage stage);
 
+/* ---- hello.c */
+
+/* Is this client offered DSN (RFC 3461)? It may ask for what it was offered, and for nothing else.
+ */
+bool smtp_offers_dsn(const struct session *s);
+
 /* ---- reply.c */
 
 /* The reply to a command: one line, counted where it is an error. */
@@ -141,8 +149,9 @@ uint16_t smtp_code_of(struct err *e);
 /* The content is complete: to core with it. Says the reply and ends the transaction. */
 void smtp_commit(struct session *s);
 
-/* Says how the message is refused, and ends the transaction. */
+/* Says how the message is refused, at its end or before, and ends the transaction. */
 void smtp_refuse_message(struct session *s);
+void smtp_refuse_early(struct session *s);
 
 /* ---- trace.c */
 
