@@ -102,13 +102,17 @@ static void on_release(struct intake *in, struct str payload)
 
 /* ---- recipients */
 
-static void answer_rcpt(struct channel_call to, const struct ic_rcpt_answer *answer, uint32_t count)
+static void answer_rcpt(struct core *core, struct channel_call to, const struct ic_rcpt *ask,
+    const struct ic_rcpt_answer *answer)
 {
     struct buf reply;
 
     buf_init(&reply, ANSWERS_MAX);
-    for (uint32_t i = 0; i < count; i++)
+    for (uint32_t i = 0; i < ask->count; i++) {
+        if (answer[i].verdict == IC_REFUSED)
+            history_refused(core, ask->reverse_path, ask->address[i], &answer[i].why);
         ic_rcpt_answer_encode(&answer[i], &reply);
+    }
     channel_reply(to, buf_ok(&reply) ? buf_str(&reply) : STR(""));
     buf_done(&reply);
 }
@@ -135,7 +139,7 @@ static void question_fiber(void *arg)
 
     recipients_answer(in->core->recipients, admit_right(in->core->admit, in->owner, q->ask.slot),
         &q->ask, q->answer);
-    answer_rcpt(q->from, q->answer, q->ask.count);
+    answer_rcpt(in->core, q->from, &q->ask, q->answer);
     in->questions--;
     question_free(q);
 }
@@ -188,7 +192,7 @@ static void on_rcpt(struct intake *in, struct channel_call from, struct str payl
             return;
         refuse_all(answer, ask.count);
     }
-    answer_rcpt(from, answer, ask.count);
+    answer_rcpt(in->core, from, &ask, answer);
 }
 
 /* ---- commits */
