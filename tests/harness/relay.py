@@ -97,11 +97,12 @@ def wait_recipient(server, address, condition, what, timeout=TIMEOUT):
     )
 
 
-def wait_deferred(server, address, attempts=1, timeout=TIMEOUT):
+def wait_deferred(server, address, attempts=0, timeout=TIMEOUT):
+    """Deferred, and it is known why. Attempts are those at the message: that a host could not be reached costs none."""
     return wait_recipient(
         server,
         address,
-        lambda one: one["state"] == "deferred" and one["attempts"] >= attempts,
+        lambda one: one["state"] == "deferred" and one["last"] and one["attempts"] >= attempts,
         f"deferred after {attempts} attempts",
         timeout,
     )
