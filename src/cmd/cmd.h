@@ -97,6 +97,14 @@ int cmd_alias_list(struct cmd *c);
 int cmd_alias_remove(struct cmd *c);
 int cmd_alias_import(struct cmd *c);
 int cmd_queue_list(struct cmd *c);
+int cmd_queue_show(struct cmd *c);
+int cmd_queue_retry(struct cmd *c);
+int cmd_queue_hold(struct cmd *c);
+int cmd_queue_release(struct cmd *c);
+int cmd_queue_remove(struct cmd *c);
+int cmd_queue_stats(struct cmd *c);
+int cmd_mailq(struct cmd *c); /* its exit status is as of the others */
+int cmd_trace(struct cmd *c);
 int cmd_mail_list(struct cmd *c);
 int cmd_mail_show(struct cmd *c);
 int cmd_send(int argc, char **argv); /* sendmail(8): its options are not ours */

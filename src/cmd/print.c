@@ -88,7 +88,8 @@ static void cell_of(const json_t *row, const char *member, struct buf *cell)
     print_value(json_object_get(row, member), cell);
 }
 
-void print_table(const json_t *rows, const struct print_column *columns, unsigned count)
+void print_table_part(
+    const json_t *rows, const struct print_column *columns, unsigned count, bool title)
 {
     size_t widths[COLUMNS_MAX];
     struct buf cell;
@@ -107,7 +108,7 @@ void print_table(const json_t *rows, const struct print_column *columns, unsigne
         if (w > widths[k])
             widths[k] = w;
     }
-    if (json_array_size(rows) > 0)
+    if (json_array_size(rows) > 0 && title)
         for (unsigned k = 0; k < count; k++)
             print_cell(str_c(columns[k].title), widths[k], k + 1 == count);
     json_array_foreach(rows, i, row) for (unsigned k = 0; k < count; k++)
@@ -116,6 +117,11 @@ void print_table(const json_t *rows, const struct print_column *columns, unsigne
         print_cell(buf_str(&cell), widths[k], k + 1 == count);
     }
     buf_done(&cell);
+}
+
+void print_table(const json_t *rows, const struct print_column *columns, unsigned count)
+{
+    print_table_part(rows, columns, count, true);
 }
 
 void print_object(const json_t *object)

@@ -15,6 +15,9 @@ struct print_column {
 /* An array of objects as a table with a title line; members that are arrays are joined with ", ",
  * null is "-". Control octets are escaped, columns are padded to the widest value up to 60. */
 void print_table(const json_t *rows, const struct print_column *columns, unsigned count);
+/* A page of one; the title line stands over the first. */
+void print_table_part(
+    const json_t *rows, const struct print_column *columns, unsigned count, bool title);
 
 /* An object as "member: value" lines. */
 void print_object(const json_t *object);

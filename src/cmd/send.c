@@ -284,10 +284,9 @@ static const char help[] =
     "exit status: 0 accepted, 64 usage, 65 message refused, 67 no such recipient, 69 unavailable,\n"
     "75 try again later, 78 configuration\n";
 
-/* The same list as `veredus queue list`. */
 static int print_queue(struct cmd *c)
 {
-    return cmd_queue_list(c) == EXIT_DONE ? EX_OK : EX_UNAVAILABLE;
+    return cmd_mailq(c) == EXIT_DONE ? EX_OK : EX_UNAVAILABLE;
 }
 
 static int run_send(struct send *s)

@@ -1,5 +1,7 @@
 #include "core/control/control.h"
 
+#include <stdio.h>
+
 #include "base/mem.h"
 #include "base/timefmt.h"
 #include "base/utf8.h"
@@ -49,6 +51,8 @@ static const struct op ops[] = {
     {"reload", op_reload, true},
     {"status", op_status, true},
     {"stop", op_stop, true},
+    {"trace.events", op_trace_events, false},
+    {"trace.find", op_trace_find, false},
 };
 
 int op_str_optional(const json_t *request, const char *member, struct str *value, struct err *e)
@@ -144,6 +148,21 @@ json_t *op_json_time(int64_t ms)
     char text[TIME_RFC3339_SIZE];
 
     return ms ? op_json_str(time_rfc3339(ms, text)) : json_null();
+}
+
+json_t *op_json_enhanced(struct err_status s)
+{
+    char out[32];
+
+    if (s.class == 0)
+        return json_null();
+    snprintf(out, sizeof out, "%u.%u.%u", s.class, s.subject, s.detail);
+    return op_json_str(str_c(out));
+}
+
+json_t *op_json_code(uint16_t code)
+{
+    return code ? json_integer(code) : json_null();
 }
 
 json_t *op_page(json_t *items, struct str next)

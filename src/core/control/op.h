@@ -26,6 +26,10 @@ int op_strs(struct arena *a, const json_t *request, const char *member, struct s
 json_t *op_json_str(struct str s);     /* octets that are no UTF-8 become U+FFFD; empty is "" */
 json_t *op_json_or_null(struct str s); /* empty is null */
 json_t *op_json_time(int64_t ms);      /* RFC 3339; 0 is null */
+json_t *op_json_code(uint16_t code);   /* 0 is null */
+json_t *op_json_enhanced(struct err_status status); /* "5.1.1"; null where there is none */
+/* The sites with most mail waiting first. */
+json_t *op_json_sites(struct core *core, uint32_t limit);
 
 /* {"items": items, "next": next or null}; takes items over. */
 json_t *op_page(json_t *items, struct str next);
@@ -38,4 +42,6 @@ op_fn op_account_add, op_account_list, op_account_show, op_account_passwd, op_ac
 op_fn op_alias_add, op_alias_list, op_alias_remove, op_alias_import;
 op_fn op_mail_list, op_mail_find, op_mail_raw;
 op_fn op_status, op_reload, op_stop;
-op_fn op_queue_idle, op_queue_list;
+op_fn op_queue_idle, op_queue_list, op_queue_show, op_queue_rules, op_queue_stats;
+op_fn op_queue_retry, op_queue_hold, op_queue_release, op_queue_remove;
+op_fn op_trace_find, op_trace_events;

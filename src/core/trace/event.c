@@ -1,7 +1,7 @@
 #include "core/trace/event.h"
 
 #include "base/mem.h"
-#include "base/timefmt.h"
+#include "base/utf8.h"
 
 #include "ipc/codec.h"
 
@@ -65,21 +65,9 @@ static bool is_set(const struct trace_event *ev, const struct field *f)
     return false;
 }
 
-/* Octets 0x80 to 0xbf go on with a sequence of UTF-8. */
-static struct str cut(struct str s, size_t max)
-{
-    size_t n = max;
-
-    if (s.n <= max)
-        return s;
-    while (n > 0 && n > max - 4 && ((unsigned char)s.p[n] & 0xc0) == 0x80)
-        n--;
-    return str_head(s, n);
-}
-
 static void put_slice(struct buf *out, struct str s, size_t max)
 {
-    struct str kept = cut(s, max);
+    struct str kept = utf8_head(s, max);
 
     enc_u16(out, (uint16_t)kept.n);
     buf_put(out, kept);

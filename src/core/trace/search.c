@@ -166,6 +166,7 @@ static int take_events(struct search *s, const struct hits *h, struct page *page
         page->v[page->count++] = ev;
         page->query->after =
             (struct trace_place){.segment = h->segment.number, .offset = h->place[i]};
+        page->query->place[page->count - 1] = page->query->after;
     }
     return 0;
 }
@@ -198,7 +199,8 @@ int trace_search(const struct trace_source *source, struct arena *arena, struct 
     int rc = -ENOMEM;
 
     page.v = arena_array(arena, query->limit, sizeof *page.v);
-    if (s && page.v) {
+    query->place = arena_array(arena, query->limit, sizeof *query->place);
+    if (s && page.v && query->place) {
         s->source = source;
         s->keys = (struct index_keys){query->id, query->ids, query->address};
         s->whole = query->whole;

@@ -133,9 +133,10 @@ struct trace_query {
     uint32_t ids;
     struct str address; /* ASCII case does not matter; empty: none */
     int64_t since_ms;
-    struct trace_place after; /* moved on */
-    uint32_t limit;           /* events */
-    bool done;                /* there is no more */
+    struct trace_place after;  /* moved on */
+    uint32_t limit;            /* events */
+    bool done;                 /* there is no more */
+    struct trace_place *place; /* of each event found, for who goes on before the last */
 };
 
 /* Both see all that was written before the call, suspend, and put what they find into the arena
