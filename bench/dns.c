@@ -1,6 +1,6 @@
 /* bench/dns: asks the resolver, behind its walls, from another process, as a room does.
  *
- *   dns CONFIG [-n ROUNDS] < QUESTIONS       a line a question: TYPE NAME
+ *   dns [-n ROUNDS] CONFIG < QUESTIONS       a line a question: TYPE NAME
  *
  * Answers come in order, a line each: TYPE NAME STATUS secure|insecure ttl CANONICAL: RECORDS. With
  * -n the questions are asked so often, and the last line says how many a second were answered.
@@ -100,6 +100,8 @@ static void serve(void *arg)
         die("the resolver", &e);
     if (sandbox_close(ROLE_RESOLVER, config, &level, &e) < 0)
         die("its walls", &e);
+    log_info(
+        &none, "sandbox", kv_bool("seccomp", level.seccomp), kv_i64("landlock", level.landlock));
     if (service_attach(service, bench.fd, &e) < 0)
         die("its channel", &e);
     cond_init(&never);

@@ -129,7 +129,12 @@ static int set_zones(struct engine *g, const struct engine_settings *s, struct e
         code = ub_ctx_zone_add(g->ctx, "local.", kind);
     for (size_t i = 0; i < ARRAY_COUNT(special_zones) && !s->special_use && !code; i++)
         code = ub_ctx_zone_add(g->ctx, special_zones[i], kind);
-    return code ? wrong(e, "the zones of one's own, or the trust anchor", code) : 0;
+    if (!code)
+        return 0;
+    if (str_empty(s->trust_anchor))
+        return wrong(e, "libunbound cannot begin", code);
+    return err_set(e, ERR_PERMANENT, "resolver",
+        "trust-anchor %.*s: no key is in it that can be read", STR_ARG(s->trust_anchor));
 }
 
 static void first_answer(void *arg, const struct engine_result *r)

@@ -6,6 +6,7 @@
 
 #include "base/rng.h"
 #include "base/table.h"
+#include "base/temp_dir.h"
 
 #include "run/run_test.h"
 
@@ -191,10 +192,23 @@ static void fails(void)
 {
     static const struct event none;
     struct engine_settings settings = {.trust_anchor = STR("/nonexistent/root.key")};
+    char dir[64], path[80];
     struct err e = {0};
+    FILE *f;
 
     assert_int_equal(service_open(&service, &settings, &none, &e), -1);
-    assert_non_null(strstr(e.text, "/nonexistent/root.key"));
+    assert_non_null(strstr(e.text, "/nonexistent/root.key: No such file"));
+    assert_int_equal(temp_dir_make(dir, sizeof dir, NULL, "resolver"), 0);
+    snprintf(path, sizeof path, "%s/root.key", dir);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("this is no key\n", f);
+    fclose(f);
+    settings.trust_anchor = str_c(path);
+    assert_int_equal(service_open(&service, &settings, &none, &e), -1);
+    assert_non_null(strstr(e.text, path));
+    unlink(path);
+    assert_int_equal(temp_dir_remove(dir), 0);
     settings.trust_anchor = STR("/dev/null");
     assert_int_equal(service_open(&service, &settings, &none, &e), 0);
     service_close(&service);
