@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/mem.h"
 #include "base/rng.h"
 #include "base/table.h"
 #include "base/temp_dir.h"
@@ -214,6 +215,39 @@ static void fails(void)
     service_close(&service);
 }
 
+/* Each allocation of ours fails once, at the start and over a question. */
+static void fails_without_memory(void)
+{
+    static const struct event none;
+    struct engine_settings settings = {.server_count = 1};
+    struct asker a;
+    struct err e = {0};
+    uint64_t n = 0;
+    int rc = -1;
+
+    server_open();
+    settings.servers[0] = str_c(server.text);
+    while (rc < 0 && n < 1000) {
+        mem_fail_at(++n);
+        rc = service_open(&service, &settings, &none, &e);
+        mem_fail_at(0);
+    }
+    assert_true(rc == 0 && n > 5);
+    service_close(&service);
+    assert_int_equal(service_open(&service, &settings, &none, &e), 0);
+    for (n = 1; n < 30; n++) {
+        asker_start(&a, "localhost");
+        assert_int_equal(fiber_yield(NULL), 0);
+        mem_fail_at(n);
+        scope_join(&a.scope);
+        mem_fail_at(0);
+        assert_true(a.rc == 0 || a.rc == -1);
+        asker_end(&a);
+    }
+    service_close(&service);
+    watch_close(&server.watch);
+}
+
 static void test_answers(void **state)
 {
     (void)state;
@@ -238,6 +272,12 @@ static void test_fails(void **state)
     run_in_fiber(fails);
 }
 
+static void test_no_memory(void **state)
+{
+    (void)state;
+    run_in_fiber(fails_without_memory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +285,7 @@ int main(void)
         cmocka_unit_test(test_forgets),
         cmocka_unit_test(test_ends_early),
         cmocka_unit_test(test_fails),
+        cmocka_unit_test(test_no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
