@@ -22,8 +22,7 @@ struct span {
 struct info {
     struct span encodings[ENCODING_FIELDS_MAX];
     uint32_t encoding_count;
-    uint32_t mark;      /* edits of its own header and of what is before it */
-    uint64_t insert_at; /* where fields can be added */
+    uint64_t insert_at;                             /* where fields can be added */
     uint64_t octets, special, eight, longest, line; /* of a leaf's body */
     uint64_t eight_header, eight_below;             /* of the header; of all parts below */
     bool cut;                                       /* not all of its header was seen */
@@ -234,7 +233,6 @@ static bool on_header(void *arg, struct mime_part *part, struct str block)
     find_insert_at(info, part, block);
     while (!failed(p) && header_next(&it, &f))
         take_field(p, part, &f, block);
-    info->mark = p->count;
     return !failed(p);
 }
 
@@ -337,14 +335,12 @@ static void end_leaf(struct downgrade_plan *p, const struct mime_part *part, str
 }
 
 /* A message/global is encoded as a whole: what it holds may be UTF-8 everywhere. */
-static void end_global(struct downgrade_plan *p, const struct mime_part *part, struct info *info)
+static void end_global(struct downgrade_plan *p, const struct mime_part *part)
 {
-    if (info->is_signed) {
+    if (info_of(part)->is_signed)
         refuse(p, DOWNGRADE_NOT_POSSIBLE);
-        return;
-    }
-    p->count = info->mark;
-    recode(p, part, MIME_8BIT, MIME_BASE64);
+    else
+        recode(p, part, MIME_8BIT, MIME_BASE64);
 }
 
 static void on_end(void *arg, struct mime_part *part)
@@ -363,7 +359,7 @@ static void on_end(void *arg, struct mime_part *part)
     else if (!p->want.body || info->eight_below == 0)
         return;
     else if (mime_is(part, STR("message"), STR("global")))
-        end_global(p, part, info);
+        end_global(p, part);
     else if (labelled) /* RFC 2045 6.4: what is below has become 7bit */
         set_encoding(p, part, "7bit");
 }

@@ -39,30 +39,19 @@ static void scan_lines(struct downgrade_scan *s, struct str chunk)
     }
 }
 
-/* What was taken for a header turned out to be a body. */
-static void header_ended(struct downgrade_scan *s)
-{
-    s->dkim = s->header.count[HEADER_DKIM_SIGNATURE] > 0;
-    if (s->header.octets > 0)
-        return;
-    s->eight_body |= s->eight_header;
-    s->eight_header = false;
-}
-
 void downgrade_scan_feed(struct downgrade_scan *s, struct str chunk)
 {
     struct str header = STR_NONE, body = chunk;
     scan_lines(s, chunk);
     if (!s->header.ended) {
         header_scan_feed(&s->header, chunk);
-        size_t n = chunk.n;
+        size_t n = chunk.n; /* none of it if its first line showed that there is no header */
         if (s->header.ended)
             n = s->header.octets > s->octets ? (size_t)(s->header.octets - s->octets) : 0;
         header = str_head(chunk, n);
         body = str_from(chunk, n);
         s->eight_header |= downgrade_count_eight(header) > 0;
-        if (s->header.ended)
-            header_ended(s);
+        s->dkim = s->header.count[HEADER_DKIM_SIGNATURE] > 0;
     }
     s->octets += chunk.n;
     if (!s->eight_body)
@@ -75,10 +64,7 @@ void downgrade_scan_finish(struct downgrade_scan *s)
         s->longest = s->line - s->cr;
     s->line = 0;
     s->cr = false;
-    if (s->header.ended)
-        return;
     header_scan_finish(&s->header);
-    header_ended(s);
 }
 
 bool downgrade_needed(const struct downgrade_scan *s, bool has_8bitmime, bool has_smtputf8,

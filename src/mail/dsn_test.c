@@ -173,7 +173,7 @@ static void test_addresses(void **state)
         const char *wanted;
     } rows[] = {
         {"b@x", "rfc822;a+2Bb@x", 0, "\r\nOriginal-Recipient: rfc822; a+b@x\r\n"},
-        {"b@x", "RFC822;a@x", 0, "\r\nOriginal-Recipient: RFC822; a@x\r\n"},
+        {"b@x", "Rfc822;a@x", 0, "\r\nOriginal-Recipient: Rfc822; a@x\r\n"},
         {"b@x", "x400;c=de", 0, "\r\n\r\nFinal-Recipient"}, /* "=" is no xtext */
         {"b@x", "x400;c+3Dde", 0, "\r\nOriginal-Recipient: x400; c=de\r\n"},
         {"b@x", "no type", 0, "\r\n\r\nFinal-Recipient"},
@@ -259,6 +259,15 @@ static void test_long(void **state)
         build(&d, &out);
         buf_done(&out);
     }
+    struct buf id, out;
+    struct dsn_rcpt r = one_rcpt();
+    struct dsn d = one_dsn(&r);
+    buf_init(&id, 2000);
+    buf_printf(&id, "Message-ID: <%.*s@x>\r\n", 990, word.p);
+    d.header = buf_str(&id);
+    build(&d, &out);
+    buf_done(&out);
+    buf_done(&id);
     buf_done(&word);
     buf_done(&words);
 }
@@ -322,6 +331,7 @@ static void test_wanted(void **state)
         {DSN_NOTIFY_DEFAULT, DSN_RELAYED, 0, 1, 1, 0},
         {DSN_NOTIFY_NEVER, DSN_FAILED, 0, 1, 1, 0}, /* RFC 3461 4.1 */
         {DSN_NOTIFY_NEVER, DSN_DELAYED, 0, 1, 1, 0},
+        {DSN_NOTIFY_NEVER | DSN_NOTIFY_FAILURE, DSN_FAILED, 0, 1, 1, 0},
         {DSN_NOTIFY_SUCCESS, DSN_FAILED, 0, 1, 1, 0}, /* only what was asked for */
         {DSN_NOTIFY_SUCCESS, DSN_DELAYED, 0, 1, 1, 0},
         {DSN_NOTIFY_SUCCESS, DSN_DELIVERED, 0, 1, 1, 1},

@@ -4,8 +4,16 @@
 
 #include "base/unit_test.h"
 
+#include "mail/dsn.h"
 #include "mail/testdata.h"
 #include "mail/xtext.h"
+
+_Static_assert((int)DSN_NOTIFY_NEVER == SMTP_NOTIFY_NEVER &&
+                   (int)DSN_NOTIFY_SUCCESS == SMTP_NOTIFY_SUCCESS &&
+                   (int)DSN_NOTIFY_FAILURE == SMTP_NOTIFY_FAILURE &&
+                   (int)DSN_NOTIFY_DELAY == SMTP_NOTIFY_DELAY &&
+                   (int)DSN_RET_FULL == SMTP_RET_FULL && (int)DSN_RET_HDRS == SMTP_RET_HDRS,
+    "what the session read is what notifications understand");
 
 #define X10    "xxxxxxxxxx"
 #define X60    X10 X10 X10 X10 X10 X10
