@@ -222,7 +222,7 @@ static int try_address(struct courier *c, struct str host, const struct net_addr
 
     begin(c, host, to);
     if (connect_to(c, to, &e) < 0) {
-        failed_err(c, host, c->address, &e, e.status.class ? e.status : STATUS(4, 4, 1));
+        failed_err(c, host, c->address, &e, e.class == ERR_PERMANENT ? e.status : STATUS(4, 4, 1));
         return fiber_cancelled() ? -1 : 1;
     }
     if (courier_hello(c, &a) == 0) {

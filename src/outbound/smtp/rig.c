@@ -17,9 +17,9 @@ static struct config *make_config(struct rig *r, const char *options)
 {
     struct config_problems problems = {0};
     struct str text = arena_printf(&r->arena,
-        "hostname = \"out.here.example\"\ndata = \"/nonexistent\"\nmx-private = yes\n%s\n"
+        "hostname = \"out.here.example\"\ndata = \"/nonexistent\"\n%s\n%s\n"
         "listen \"test\" { protocol = smtp address = {\"127.0.0.1:2525\"} }\n",
-        options);
+        strstr(options, "mx-private") ? "" : "mx-private = yes", options);
     struct config *c = config_parse(text, &r->arena, &problems);
 
     for (uint32_t i = 0; i < problems.count; i++)
