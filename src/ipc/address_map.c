@@ -20,12 +20,28 @@ static int no_memory(struct err *e)
     return err_memory(e, "address_map");
 }
 
+/* With A-labels: it may be put where UTF-8 is not welcome. */
+static int put_value(struct str value, struct buf *out, struct err *e)
+{
+    size_t at = (size_t)str_find_last(value, '@') + 1;
+
+    buf_put(out, str_head(value, at));
+    return domain_canonical(str_from(value, at), out, e);
+}
+
 static int add(struct address_maps *m, enum address_map_use use, struct str pattern,
     struct str value, struct err *e)
 {
     struct str *kept = ARENA_NEW(&m->arena, struct str);
+    struct buf text;
+    bool ok;
 
-    if (!kept || !arena_dup(&m->arena, value, kept))
+    if (!kept)
+        return no_memory(e);
+    buf_init(&text, ADDRESS_KEY_MAX);
+    ok = put_value(value, &text, e) == 0 && arena_dup(&m->arena, buf_str(&text), kept);
+    buf_done(&text);
+    if (!ok)
         return no_memory(e);
     return address_match_add(&m->table[use], pattern, kept, e) < 0 ? -1 : 0;
 }

@@ -1,3 +1,4 @@
+#include "mail/address_match.h"
 
 #include "ipc/config_int.h"
 
@@ -66,6 +67,31 @@ static bool too_many_addresses(const struct config *c)
     return addresses > ADDRESSES_MAX;
 }
 
+/* Titles that are written differently and mean the same: titles that are equal were found before.
+ */
+static void check_patterns(const struct config *c, struct config_checker *k)
+{
+    static const char again[] = "an earlier section has the same pattern";
+    struct address_match recipients, senders, maps;
+
+    address_match_init(&recipients, c->routes);
+    address_match_init(&senders, c->routes);
+    address_match_init(&maps, c->maps);
+    for (uint32_t i = 0; i < c->routes && c->routes > 1; i++) {
+        struct str title = c->route[i].title;
+        bool sender = str_starts(title, STR("from "));
+        if (address_match_add(sender ? &senders : &recipients, sender ? str_from(title, 5) : title,
+                title.p, NULL) > 0)
+            report(k, "route", i, "via", again);
+    }
+    for (uint32_t i = 0; i < c->maps && c->maps > 1; i++)
+        if (address_match_add(&maps, c->map[i].title, c->map[i].title.p, NULL) > 0)
+            report(k, "map", i, c->map[i].sender.n ? "sender" : "recipient", again);
+    address_match_done(&recipients);
+    address_match_done(&senders);
+    address_match_done(&maps);
+}
+
 void config_check(const struct config *c, struct config_checker *k)
 {
     if (too_many_addresses(c))
@@ -83,6 +109,7 @@ void config_check(const struct config *c, struct config_checker *k)
     for (uint32_t i = 0; i < c->maps; i++)
         if (str_empty(c->map[i].sender) && str_empty(c->map[i].recipient))
             report(k, "map", i, "sender", "neither this nor recipient is given");
+    check_patterns(c, k);
     if (c->spool.large >= c->spool.segment)
         report(k, "spool", 0, "large", "not below segment");
 }

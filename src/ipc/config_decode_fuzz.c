@@ -1,4 +1,5 @@
 #include "base/check.h"
+#include "base/table.h"
 
 #include "ipc/config.h"
 
@@ -7,10 +8,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 /* What decodes encodes to the same octets: there is one form of each configuration. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+    static const uint8_t seed[16];
     struct str payload = str_of((const char *)data, n);
-    struct config *c = config_decode(payload, NULL);
+    struct config *c;
     struct buf out;
 
+    table_seed(seed);
+    c = config_decode(payload, NULL);
     if (!c)
         return 0;
     buf_init(&out, 4 << 20);

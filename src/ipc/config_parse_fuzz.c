@@ -1,4 +1,5 @@
 #include "base/check.h"
+#include "base/table.h"
 
 #include "ipc/config.h"
 
@@ -8,6 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
  * another process. */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
+    static const uint8_t seed[16];
     struct str text = str_of((const char *)data, n);
     struct config_problems problems;
     struct arena arena;
@@ -16,6 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 
     for (size_t i = 0; i < n; i++)
         lines += data[i] == '\n';
+    table_seed(seed);
     arena_init(&arena, 1 << 20);
     c = config_parse(text, &arena, &problems);
     CHECK(!c == (problems.count > 0));

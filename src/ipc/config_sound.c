@@ -148,5 +148,11 @@ int sound_map_address(struct str s, struct err *e)
 
     if (str_starts(s, STR("@")))
         return sound_host_name(str_from(s, 1), NULL) < 0 ? wrong(e, why) : 0;
-    return mailbox_parse(s, &m, NULL) < 0 || str_empty(m.domain) ? wrong(e, why) : 0;
+    if (mailbox_parse(s, &m, NULL) < 0 || str_empty(m.domain))
+        return wrong(e, why);
+    /* It is also put where nobody asked for SMTPUTF8 (RFC 6531). */
+    for (size_t i = 0; i < m.local.n; i++)
+        if ((unsigned char)m.local.p[i] > 127)
+            return wrong(e, "the part before the @ is not ASCII");
+    return 0;
 }

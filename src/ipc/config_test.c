@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/table.h"
 #include "base/unit_test.h"
 
 #define LEAST                                                                                      \
@@ -234,6 +235,14 @@ static const struct {
     {STR_INIT(LEAST "queue { lifetime = 1h\nwarn-after = 2h retry = {} }\n"),
         {"5 queue retry: empty: at least one pause is needed",
             "5 queue warn-after: not below lifetime"}},
+    {STR_INIT(LEAST "map \"@b.example\" { sender = \"\xc3\xa4@c.example\" }\n"),
+        {"4 map '@b.example' sender: '\xc3\xa4@c.example': the part before the @ is not ASCII"}},
+    {STR_INIT(LEAST "route \"a.example\" { via = null }\nroute \"A.Example\" { via = hold }\n"
+                    "route \"from a.example\" { via = hold }\n"
+                    "map \"@b.example\" { sender = \"@c.example\" }\n"
+                    "map \"@B.example\" { recipient = \"@d.example\" }\n"),
+        {"5 route 'A.Example' via: an earlier section has the same pattern",
+            "8 map '@B.example' recipient: an earlier section has the same pattern"}},
     {STR_INIT(LEAST "route \"x..y\" { via = null }\nroute \"a.example\" {\nvia = \"lmtp:host\" }"),
         {"4 route 'x..y': not DOMAIN, *.DOMAIN, USER@DOMAIN or *, with or without from",
             "6 route 'a.example' via: 'lmtp:host': none of *"}},
@@ -443,6 +452,7 @@ int main(void)
     };
     int failed;
 
+    table_seed((const uint8_t[16]){0});
     setenv("HOME", "/root", 1);
     arena_init(&arena, 4 << 20);
     failed = cmocka_run_group_tests(tests, NULL, NULL);
