@@ -35,6 +35,7 @@ bench:
 	bench/relay
 	bench/fanout
 	bench/queue
+	build/bench/trace
 
 fuzz:
 	@tools/install-deps build test
