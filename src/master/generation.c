@@ -115,7 +115,7 @@ static void drain(struct process *p)
     fiber_deadline_restore(before);
 }
 
-void generation_drain_others(struct master *m)
+void generation_drain_others(struct master *m, enum role_kind kind)
 {
     struct process *next;
 
@@ -124,7 +124,7 @@ void generation_drain_others(struct master *m)
         LIST_EACH(link, &m->processes)
         {
             struct process *p = process_of(link);
-            if (p->kind == ROLE_CORE || p->generation == m->generation)
+            if (p->generation == m->generation || (p->kind != kind && p->kind != ROLE_RESOLVER))
                 continue;
             if (p->kind == ROLE_RESOLVER)
                 p->draining = true;

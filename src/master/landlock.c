@@ -56,6 +56,8 @@ enum {
     TREE_RIGHTS = FILE_RIGHTS | FS_READ_DIR | FS_REMOVE_DIR | FS_REMOVE_FILE | FS_MAKE_DIR |
                   FS_MAKE_REG | FS_REFER,
     PATH_SIZE = 1200,
+    SMTP_PORT = 25,
+    PORT_MAX = 65535,
 };
 
 static struct ruleset_attr handled(const struct profile *profile, int abi, size_t *size)
@@ -68,7 +70,7 @@ static struct ruleset_attr handled(const struct profile *profile, int abi, size_
     if (abi >= 3)
         a.fs |= FS_TRUNCATE;
     if (abi >= 4) {
-        a.net = profile->connects ? NET_BIND_TCP : NET_BIND_TCP | NET_CONNECT_TCP;
+        a.net = profile->ports == PORTS_ANY ? NET_BIND_TCP : NET_BIND_TCP | NET_CONNECT_TCP;
         *size = sizeof a.fs + sizeof a.net;
     }
     if (abi >= 5)
@@ -128,30 +130,58 @@ static int allow_path(
     return result;
 }
 
-/* A source address may be chosen, its port not. */
-static int allow_source(int ruleset, struct err *e)
+static int allow_port(int ruleset, uint64_t right, uint64_t port, struct err *e)
 {
-    const struct net_port_attr rule = {NET_BIND_TCP, 0};
+    const struct net_port_attr rule = {right, port};
 
     if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_NET_PORT, &rule, 0) < 0)
         return err_os(e, errno, "sandbox", "Landlock rule for ports");
     return 0;
 }
 
-static int restrict_self(int ruleset, const struct profile *profile, struct str data,
+/* What stands behind the last colon, as in "smtp:[192.0.2.1]:2525"; 0: no port. */
+static uint64_t port_of(struct str via)
+{
+    size_t at = via.n;
+    uint64_t port = 0;
+
+    while (at && via.p[at - 1] != ':')
+        at--;
+    return at && str_to_u64(str_from(via, at), PORT_MAX, &port) ? port : 0;
+}
+
+/* Those that outbound may be told to connect to: of MX hosts, and of each route. */
+static int allow_routes(int ruleset, const struct config *config, struct err *e)
+{
+    if (allow_port(ruleset, NET_CONNECT_TCP, SMTP_PORT, e) < 0)
+        return -1;
+    for (uint32_t i = 0; i < config->routes; i++) {
+        uint64_t port = config->route[i].port, via = port_of(config->route[i].via);
+        if ((port && allow_port(ruleset, NET_CONNECT_TCP, port, e) < 0) ||
+            (via && allow_port(ruleset, NET_CONNECT_TCP, via, e) < 0))
+            return -1;
+    }
+    return 0;
+}
+
+static int restrict_self(int ruleset, const struct profile *profile, const struct config *config,
     const struct ruleset_attr *attr, struct err *e)
 {
-    if (profile->connects && attr->net && allow_source(ruleset, e) < 0)
+    /* A source address may be chosen, its port not. */
+    if (profile->ports != PORTS_NONE && attr->net && allow_port(ruleset, NET_BIND_TCP, 0, e) < 0)
+        return -1;
+    if (profile->ports == PORTS_ROUTES && attr->net && allow_routes(ruleset, config, e) < 0)
         return -1;
     for (size_t i = 0; i < profile->path_count; i++)
-        if (allow_path(ruleset, &profile->paths[i], data, attr->fs, e) < 0)
+        if (allow_path(ruleset, &profile->paths[i], config->data, attr->fs, e) < 0)
             return -1;
     if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
         return err_os(e, errno, "sandbox", "Landlock");
     return 0;
 }
 
-int landlock_enter(const struct profile *profile, struct str data, int *abi, struct err *e)
+int landlock_enter(
+    const struct profile *profile, const struct config *config, int *abi, struct err *e)
 {
     long version = syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_VERSION);
     struct ruleset_attr attr;
@@ -165,7 +195,7 @@ int landlock_enter(const struct profile *profile, struct str data, int *abi, str
     ruleset = (int)syscall(SYS_landlock_create_ruleset, &attr, size, 0);
     if (ruleset < 0)
         return err_os(e, errno, "sandbox", "Landlock rules");
-    result = restrict_self(ruleset, profile, data, &attr, e);
+    result = restrict_self(ruleset, profile, config, &attr, e);
     close(ruleset);
     if (result == 0)
         *abi = (int)version;

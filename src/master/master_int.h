@@ -94,9 +94,9 @@ int death_tell_core(struct process *core, struct err *e);
  * all are ready. On failure they are dropped. Suspends. */
 int generation_start(
     struct master *m, const struct config *config, uint32_t generation, struct err *e);
-/* Tells all inbound and outbound processes of older generations to drain; their listeners are
- * closed when this returns. Suspends. */
-void generation_drain_others(struct master *m);
+/* Tells all processes of older generations in that role (inbound, outbound) to drain; their
+ * listeners are closed when this returns. Suspends. */
+void generation_drain_others(struct master *m, enum role_kind kind);
 /* Stops resolvers of old generations that nobody is left to ask. */
 void generation_end_resolvers(struct master *m);
 

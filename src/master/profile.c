@@ -263,9 +263,9 @@ const struct profile profiles[ROLE_KINDS] = {
         .path_count = COUNT(core_paths)},
     [ROLE_INBOUND] = {.calls = {CALLS(all_roles), CALLS(no_files), CALLS(accepts)}},
     [ROLE_RESOLVER] = {.calls = {CALLS(all_roles), CALLS(no_files), CALLS(resolves)},
-        .connects = true},
+        .ports = PORTS_ANY},
     [ROLE_OUTBOUND] = {.calls = {CALLS(all_roles), CALLS(no_files), CALLS(connects)},
-        .connects = true},
+        .ports = PORTS_ROUTES},
 };
 
 static const struct profile_call forbidden[] = {

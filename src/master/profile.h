@@ -49,7 +49,11 @@ struct profile_path {
 
 struct profile {
     struct profile_calls calls[3]; /* those of all, and by what the role needs */
-    bool connects;                 /* by TCP to any port, from a port that the kernel chooses */
+    enum profile_ports {
+        PORTS_NONE,
+        PORTS_ANY,    /* connects by TCP, from a port that the kernel chooses */
+        PORTS_ROUTES, /* the same, to the ports of routes only */
+    } ports;
     const struct profile_path *paths;
     size_t path_count;
 };

@@ -37,7 +37,6 @@ static void tell_core(struct master *m)
     struct buf reply;
     struct err e;
 
-    core->generation = m->generation;
     buf_init(&reply, 16);
     if (core->ready && core->channel && process_send_config(core, m->config, &e) == 0 &&
         core->channel && channel_ask(core->channel, MR_RELOADED, STR_NONE, &reply, &e) < 0 &&
@@ -67,11 +66,13 @@ static int replace(struct master *m, struct config *next, struct err *e)
         return -1;
     }
     m->config = next;
-    m->generation++;
+    m->core->generation = ++m->generation;
     set_log(m);
+    /* Old ones may not connect to the ports of new routes. */
+    generation_drain_others(m, ROLE_OUTBOUND);
     tell_core(m);
     links_make(m);
-    generation_drain_others(m);
+    generation_drain_others(m, ROLE_INBOUND);
     listeners_keep(&m->listeners, m->config);
     config_free(old);
     log_info(&m->event, "reloaded", kv_u64("generation", m->generation));

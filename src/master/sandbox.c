@@ -86,7 +86,7 @@ int sandbox_close(
         return 0;
     level->mdwe = prctl(SET_MDWE, MDWE_REFUSE_EXEC_GAIN, 0, 0, 0) == 0;
     err_clear(&why);
-    if (landlock_enter(profile, config->data, &level->landlock, &why) < 0) {
+    if (landlock_enter(profile, config, &level->landlock, &why) < 0) {
         *e = why;
         return -1;
     }

@@ -26,7 +26,7 @@
 #include "base/str.h"
 
 char acts_data[64];
-int acts_tcp, acts_udp, acts_listening, acts_pair[2];
+int acts_tcp, acts_udp, acts_listening, acts_stray, acts_pair[2];
 pid_t acts_sibling;
 char *acts_page;
 
@@ -203,13 +203,23 @@ static long pair_of_sockets(void)
 
 static const struct sockaddr_in loopback = {.sin_family = AF_INET};
 
-static long connect_tcp(void)
+static long connect_to(int listener)
 {
     struct sockaddr_in a = loopback;
     socklen_t n = sizeof a;
 
-    getsockname(acts_listening, (struct sockaddr *)&a, &n);
+    getsockname(listener, (struct sockaddr *)&a, &n);
     return connect(acts_tcp, (struct sockaddr *)&a, n);
+}
+
+static long connect_tcp(void)
+{
+    return connect_to(acts_listening);
+}
+
+static long connect_elsewhere(void)
+{
+    return connect_to(acts_stray);
 }
 
 static long bind_tcp(void)
@@ -431,6 +441,7 @@ const struct sandbox_act sandbox_acts[] = {
     {"open a packet socket", socket_packet, {KILLED, KILLED, FORBIDDEN, FORBIDDEN}},
     {"make a pair of sockets", pair_of_sockets, {KILLED, KILLED, KILLED, KILLED}},
     {"connect", connect_tcp, {KILLED, KILLED, LET, LET}},
+    {"connect to a port of no route", connect_elsewhere, {KILLED, KILLED, LET, REFUSED}},
     {"choose a source address", bind_tcp, {KILLED, KILLED, LET, LET}},
     {"take a TCP port", bind_tcp_port, {KILLED, KILLED, REFUSED, REFUSED}},
     {"take a UDP port", bind_udp_port, {KILLED, KILLED, LET, LET}},

@@ -26,7 +26,8 @@ extern const size_t sandbox_act_count;
 
 /* What the acts are tried on. */
 extern char acts_data[64]; /* a data directory */
-extern int acts_tcp, acts_udp, acts_listening, acts_pair[2];
+extern int acts_tcp, acts_udp, acts_pair[2];
+extern int acts_listening, acts_stray; /* the first at the port of a route */
 extern pid_t acts_sibling;
 extern char *acts_page;
 

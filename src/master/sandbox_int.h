@@ -4,8 +4,9 @@
 #include "master/profile.h"
 #include "master/sandbox.h"
 
-/* *abi is 0 where the kernel has none. Paths of the profile lie below data. */
-int landlock_enter(const struct profile *profile, struct str data, int *abi, struct err *e);
+/* *abi is 0 where the kernel has none. Paths of the profile lie below the data directory. */
+int landlock_enter(
+    const struct profile *profile, const struct config *config, int *abi, struct err *e);
 
 /* -1 where the kernel has none (errno in e->os) or the filter cannot be made. */
 int seccomp_enter(const struct profile *profile, struct err *e);

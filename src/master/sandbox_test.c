@@ -23,9 +23,13 @@
 
 /* Each role tries each act behind its walls, in a child of its own. */
 
+static char via[40]; /* a route's, to acts_listening */
+
 static _Noreturn void child(enum role_kind kind, long (*act)(void))
 {
-    struct config config = {.data = str_c(acts_data), .sandbox = SANDBOX_REQUIRED};
+    struct config_route route = {.via = str_c(via)};
+    struct config config = {
+        .data = str_c(acts_data), .sandbox = SANDBOX_REQUIRED, .route = &route, .routes = 1};
     struct sandbox_level level;
     struct err e;
 
@@ -137,6 +141,8 @@ static void make_file(const char *name)
 static int setup(void **state)
 {
     static const char *const directories[] = {"spool", "mail", "trace", "queue", "keys"};
+    struct sockaddr_in a;
+    socklen_t n = sizeof a;
     sqlite3 *db;
 
     (void)state;
@@ -148,7 +154,11 @@ static int setup(void **state)
     assert_int_equal(sqlite3_exec(db, "PRAGMA journal_mode=WAL", NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
     acts_listening = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    assert_int_equal(listen(acts_listening, 1), 0);
+    acts_stray = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    assert_int_equal(listen(acts_listening, 8), 0);
+    assert_int_equal(listen(acts_stray, 8), 0);
+    getsockname(acts_listening, (struct sockaddr *)&a, &n);
+    snprintf(via, sizeof via, "smtp:[127.0.0.1]:%u", ntohs(a.sin_port));
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, acts_pair), 0);
     acts_sibling = fork();
     if (acts_sibling == 0) {
