@@ -1,5 +1,7 @@
 """The resolver behind its walls (bench/dns), and a real resolver serving zones: secure, insecure and bogus told apart."""
 
+import time
+
 import pytest
 
 from harness import dns
@@ -139,6 +141,29 @@ def test_silent_servers(dns_tool):
         assert {a.status for a in answers} == {"temporary"}
         assert answers.log.count("dns_silent") == 1
         assert answers.log.count("dns_failed") <= 10
+
+
+def test_own_answers_are_no_sign_of_life(dns_tool):
+    """What we answer ourselves says nothing of the servers."""
+    with Scripted(lambda q: None) as server:
+        begun = time.monotonic()
+        answers = resolve(dns_tool, server.config(), "A localhost", "A x.example", "A localhost")
+        assert [a.status for a in answers] == ["found", "temporary", "found"]
+        assert time.monotonic() - begun < 10
+        assert "dns_silent" in answers.log and "dns_back" not in answers.log
+
+
+def test_servers_come_back(dns_tool):
+    begun = time.monotonic()
+
+    def script(q):
+        if time.monotonic() - begun > 6:
+            q.reply(q.message([dns.a(q.name, "127.0.0.9")]))
+
+    with Scripted(script) as server:
+        answers = resolve(dns_tool, server.config(), "A x.example", rounds=12)
+        assert answers[0].status == "found"
+        assert "dns_silent" in answers.log and "dns_back" in answers.log
 
 
 def test_one_server_of_two_is_silent(dns_tool):

@@ -8,7 +8,7 @@
 static const struct {
     const char *address;
     enum net_class class;
-} rows[] = {
+} class_rows[] = {
     {"0.0.0.0", NET_UNSPECIFIED},
     {"0.255.255.255", NET_UNSPECIFIED},
     {"1.0.0.0", NET_PUBLIC},
@@ -68,13 +68,13 @@ static const struct {
 static void test_classes(void **state)
 {
     (void)state;
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    for (size_t i = 0; i < sizeof class_rows / sizeof *class_rows; i++) {
         struct net_address a;
         char text[80];
-        snprintf(text, sizeof text, "%s:25", rows[i].address);
+        snprintf(text, sizeof text, "%s:25", class_rows[i].address);
         assert_int_equal(net_parse(str_c(text), &a, NULL), 0);
-        if (net_classify(&a) != rows[i].class)
-            fail_msg("%s is %s", rows[i].address, net_class_name(net_classify(&a)));
+        if (net_classify(&a) != class_rows[i].class)
+            fail_msg("%s is %s", class_rows[i].address, net_class_name(net_classify(&a)));
     }
 }
 

@@ -57,7 +57,8 @@ struct service {
     struct timer *sweep;
     bool sweeping;        /* the timer is set */
     struct arena scratch; /* of the answer at hand */
-    uint64_t heard;       /* when anything was answered last */
+    bool asking;          /* what is answered now, no server was asked for */
+    uint64_t heard;       /* when a server last answered anything */
     uint64_t silent_until;
     struct {
         uint64_t since;
@@ -179,7 +180,7 @@ static void on_answer(void *arg, const struct engine_result *r)
     struct service *s = l->service;
     struct dns_answer v = answer_of(s, l, r);
 
-    if (r->rcode == 0)
+    if (r->rcode == 0 && !s->asking)
         hear(s);
     if (v.status == DNS_TEMPORARY || v.status == DNS_BOGUS)
         complain(s, l, &v);
@@ -285,9 +286,11 @@ static void begin(struct service *s, struct lookup *l)
         return;
     }
     list_add(&s->by_age, &l->link);
+    s->asking = true;
     if (engine_ask(s->engine, l->type, name_of(l), on_answer, l) < 0)
         on_answer(l, &(struct engine_result){.rcode = 2});
-    else if (!list_empty(&s->by_age))
+    s->asking = false;
+    if (!list_empty(&s->by_age))
         sweep_soon(s);
 }
 
