@@ -53,6 +53,13 @@ static void ready(struct transcript *t)
     t->open = true;
 }
 
+static void send_gathered(struct transcript *t)
+{
+    if (buf_len(&t->sending))
+        rig_send(&t->rig, buf_str(&t->sending), t->one_by_one);
+    buf_clear(&t->sending);
+}
+
 /* ---- what core has to send */
 
 static uint64_t number(struct transcript *t, struct str s)
@@ -225,6 +232,8 @@ static void do_open(struct transcript *t, struct str arg)
 static void do_core(struct transcript *t, struct str arg)
 {
     ready(t);
+    send_gathered(t);
+    rig_turns(&t->rig, 10);
     if (str_eq(arg, STR("away")))
         rig_core_away(&t->rig);
     else if (str_eq(arg, STR("back")))
@@ -244,6 +253,7 @@ static void do_core(struct transcript *t, struct str arg)
 
 static void do_turns(struct transcript *t, struct str arg)
 {
+    send_gathered(t);
     rig_turns(&t->rig, (unsigned)number(t, arg));
 }
 
@@ -254,13 +264,6 @@ static void do_deaf(struct transcript *t, struct str arg)
 }
 
 /* ---- the dialogue */
-
-static void send_gathered(struct transcript *t)
-{
-    if (buf_len(&t->sending))
-        rig_send(&t->rig, buf_str(&t->sending), t->one_by_one);
-    buf_clear(&t->sending);
-}
 
 static void do_accept(struct transcript *t, struct str arg)
 {
