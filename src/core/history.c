@@ -57,3 +57,25 @@ void history_refused(struct core *c, struct str from, struct str to, const struc
 {
     refusal(c, (struct trace_event){.from = from, .has_from = true, .to = to}, why);
 }
+
+void history_notified(struct core *c, uint64_t about, const struct message *m, bool delayed)
+{
+    const struct ic_envelope *given = &m->envelope.given;
+
+    history_received(c, m);
+    trace_write(c->trace, &(struct trace_event){
+                              .kind = delayed ? TRACE_DELAYED : TRACE_DSN,
+                              .id = about,
+                              .other = given->id,
+                              .text = given->count ? given->rcpt[0].address : STR_NONE,
+                          });
+}
+
+void history_unheard(struct core *c, uint64_t id, struct str to)
+{
+    trace_write(
+        c->trace, &(struct trace_event){.kind = TRACE_NO_DSN,
+                      .id = id,
+                      .to = to,
+                      .text = STR("the null sender gets no notification, or none was wanted")});
+}

@@ -19,3 +19,8 @@ void history_not_kept(struct core *c, uint64_t id, const struct err *why);
 
 /* A recipient that was refused at RCPT. */
 void history_refused(struct core *c, struct str from, struct str to, const struct err *why);
+
+/* A notification about a message was made: its own life begins, and the other one says so. */
+void history_notified(struct core *c, uint64_t about, const struct message *m, bool delayed);
+/* A recipient failed and nobody is told. */
+void history_unheard(struct core *c, uint64_t id, struct str to);

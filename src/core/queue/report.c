@@ -4,6 +4,7 @@
 #include "base/timefmt.h"
 
 #include "core/core.h"
+#include "core/history.h"
 #include "core/message.h"
 #include "core/own_mail.h"
 #include "core/queue/report_text.h"
@@ -201,8 +202,10 @@ static int commit(struct job *job, struct err *e)
     struct spool_message *message[MESSAGES_MAX];
     unsigned count = job->count;
 
-    for (unsigned i = 0; i < count; i++)
+    for (unsigned i = 0; i < count; i++) {
         message[i] = &job->made[i]->spool;
+        history_notified(job->r->core, what->id, job->made[i], what->rcpt->kind == REPORT_DELAYED);
+    }
     job->count = 0; /* the spool's from here on */
     return spool_commit(
         job->r->core->spool, message, count, what->change, what->changes, SPOOL_OWN, e);
@@ -225,10 +228,12 @@ static void log_unheard(const struct job *job)
     ic_id_format(job->what->id, id);
     for (uint32_t i = 0; i < job->what->rcpts; i++) {
         const struct report_rcpt *r = &job->what->rcpt[i];
-        if (r->kind == REPORT_FAILED)
-            log_info(job->r->core->event, "failed_unheard", kv_c("id", id),
-                kv_str("to", job->what->envelope->target[r->index].address),
-                kv_str("why", r->text));
+        struct str to = job->what->envelope->target[r->index].address;
+        if (r->kind != REPORT_FAILED)
+            continue;
+        log_info(job->r->core->event, "failed_unheard", kv_c("id", id), kv_str("to", to),
+            kv_str("why", r->text));
+        history_unheard(job->r->core, job->what->id, to);
     }
 }
 
