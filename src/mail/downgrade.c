@@ -29,6 +29,7 @@ struct info {
     bool bare;                                      /* it has no header, not even an empty line */
     bool mime_version;                              /* the field is there */
     bool is_signed;                                 /* it, or something around it */
+    bool quoted;                                    /* by a report */
     bool enclosed; /* there is a message/global around it, which is encoded as a whole */
     bool embedded; /* it is in an embedded message */
     bool cr;
@@ -110,22 +111,24 @@ static bool signs_all(const struct mime_part *part)
            mime_is(part, STR("multipart"), STR("encrypted"));
 }
 
-/* What a report quotes is a copy: nobody relies on the signature of that. */
+/* What a report quotes is a copy: nobody relies on a signature within that. */
 static bool is_quoted(const struct mime_part *part)
 {
     const struct mime_part *up = part->parent ? part->parent->parent : NULL;
-    return up && mime_is(up, STR("multipart"), STR("report"));
+    return part->message && up && mime_is(up, STR("multipart"), STR("report"));
 }
 
 static void inherit(struct info *info, const struct mime_part *part)
 {
     const struct info *up = info_of(part->parent);
-    info->is_signed = signs_all(part);
-    if (!up)
-        return;
-    info->is_signed |= up->is_signed;
-    info->embedded = up->embedded || part->message;
-    info->enclosed = up->enclosed || mime_is(part->parent, STR("message"), STR("global"));
+    info->quoted = is_quoted(part);
+    if (up) {
+        info->quoted |= up->quoted;
+        info->is_signed = up->is_signed;
+        info->embedded = up->embedded || part->message;
+        info->enclosed = up->enclosed || mime_is(part->parent, STR("message"), STR("global"));
+    }
+    info->is_signed |= signs_all(part) && !info->quoted;
 }
 
 /* RFC 5322 2.2.3: inserts line ends before white space of the value, where a line would be too
@@ -162,7 +165,7 @@ static void convert(
     struct downgrade_plan *p, const struct header_field *f, struct str raw, struct span span)
 {
     struct buf text;
-    buf_init(&text, 4 * raw.n + 1024);
+    buf_init(&text, 16 * raw.n + 1024); /* a word of one octet becomes one of 23 */
     int result = downgrade_field(f, raw, &text);
     if (result == 0)
         replace(p, span, buf_str(&text));
@@ -226,7 +229,7 @@ static bool on_header(void *arg, struct mime_part *part, struct str block)
         return false;
     }
     inherit(info, part);
-    info->is_signed |= part->message && !is_quoted(part) && is_dkim_signed(block);
+    info->is_signed |= part->message && !info->quoted && is_dkim_signed(block);
     info->cut = block.n == p->parser.limits.header_max;
     info->eight_header = downgrade_count_eight(block);
     p->touchy |= info->is_signed || info->cut;

@@ -10,6 +10,7 @@ enum {
     WORD_OCTETS = 39, /* in Base 64, with =?unknown-8bit?b??=, less than the 75 of RFC 2047 2 */
     FOLD_AT = 76,
     SECTION_CHARS = 54, /* of a parameter's section */
+    PARAM_NAME_MAX = 64,
     PARAMS_MAX = 100,
     PARAMS_MEMORY = 256 << 10
 };
@@ -342,6 +343,8 @@ static int put_param(struct field *f, const struct mime_param *p)
             (str_find(p->name, '*') >= 0 || str_eq_ascii(p->name, STR("boundary")))))
         return DOWNGRADE_NOT_POSSIBLE;
     if (has_eight(p->value)) {
+        if (p->name.n > PARAM_NAME_MAX)
+            return DOWNGRADE_NOT_POSSIBLE;
         put_extended(f, p);
         return 0;
     }

@@ -131,6 +131,14 @@ static void test_structure(void **state)
             "message/rfc822\r\n\r\nDKIM-Signature: x\r\nMIME-Version: 1.0\r\n" QP
             "\r\nein T=C3=BCr und so fort\r\n--b--\r\n",
             0},
+        {"signed, in a report", 1, 0,
+            "Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: "
+            "message/rfc822\r\n\r\nContent-Type: multipart/signed; boundary=c\r\n\r\n--c\r\n\r\n"
+            "ein T" U "r und so fort\r\n--c--\r\n--b--\r\n",
+            "Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: "
+            "message/rfc822\r\n\r\nContent-Type: multipart/signed; boundary=c\r\n\r\n--c\r\n" QP
+            "\r\nein T=C3=BCr und so fort\r\n--c--\r\n--b--\r\n",
+            0},
         {"global", 1, 0, /* RFC 6532 3.7 */
             "Content-Type: message/global\r\n" CTE "8bit\r\n\r\nFrom: " U "@" U "\r\n\r\n" U "\r\n",
             "Content-Type: message/global\r\n" CTE "base64\r\n\r\nRnJvbTogw7xAw7wNCg0Kw7wNCg==\r\n",
