@@ -10,8 +10,10 @@
 #include "core/admit.h"
 #include "core/intake.h"
 #include "core/message.h"
+#include "core/queue/forward.h"
 #include "core/queue/holds.h"
 #include "core/queue/queue.h"
+#include "core/queue/report.h"
 #include "core/recipients.h"
 #include "core/trace/trace.h"
 
@@ -40,7 +42,7 @@ static void on_state(void *arg, enum spool_state state)
     else
         log_error(c->event, "spool_state", kv_c("state", names[state]));
     intake_tell_state(c);
-    if (state == SPOOL_READY)
+    if (state == SPOOL_READY && c->queue)
         queue_retry_now(c->queue);
 }
 
@@ -51,6 +53,14 @@ static void on_damage(void *arg, const struct spool_damage *d)
     c->counts.damaged++;
     log_error(c->event, "spool_damage", kv_c("file", d->file), kv_u64("segment", d->segment),
         kv_u64("from", d->from), kv_u64("to", d->to), kv_c("what", d->what));
+}
+
+static void on_durable(void *arg)
+{
+    struct core *c = arg;
+
+    if (c->queue) /* the spool outlives it */
+        queue_durable(c->queue);
 }
 
 static int open_spool(
@@ -67,6 +77,7 @@ static int open_spool(
         .on_live = on_live,
         .on_state = on_state,
         .on_damage = on_damage,
+        .on_durable = on_durable,
     };
 
     snprintf(c->spool_path, sizeof c->spool_path, "%.*s/spool", STR_ARG(config->data));
@@ -134,9 +145,25 @@ static int open_recipients(struct core *c, const struct sys *sys, struct err *e)
     return recipients_open(&c->recipients, &settings, e);
 }
 
+static int report_by(void *arg, const struct report *what, struct err *e)
+{
+    return report(arg, what, e);
+}
+
+static bool may_report(void *arg, uint64_t *again)
+{
+    return reporter_ready(arg, again);
+}
+
 static int start_queue(struct core *c, struct err *e)
 {
-    const struct queue_parts parts = {.spool = c->spool, .holds = c->holds, .trace = c->trace};
+    const struct queue_parts parts = {
+        .spool = c->spool,
+        .reports = {.report = report_by, .ready = may_report, .arg = c->reporter},
+        .holds = c->holds,
+        .trace = c->trace,
+        .forward = c->forward,
+    };
 
     return queue_start(c->queue, &parts, e);
 }
@@ -150,8 +177,9 @@ int core_open(struct core *c, const struct sys *sys, const struct config *config
     if (stores_open(&c->stores, sys, config, e) < 0)
         return -1;
     if (open_trace(c, sys, e) < 0 || open_holds(c, sys, e) < 0 || admit_open(&c->admit, e) < 0 ||
-        open_recipients(c, sys, e) < 0 || open_queue(c, e) < 0 ||
-        open_spool(c, sys, config, e) < 0) {
+        open_recipients(c, sys, e) < 0 || reporter_open(&c->reporter, c, e) < 0 ||
+        forward_open(&c->forward, sys, config, c->stores.directory, e) < 0 ||
+        open_queue(c, e) < 0 || open_spool(c, sys, config, e) < 0) {
         core_close(c);
         return -1;
     }
@@ -174,6 +202,8 @@ void core_close(struct core *c)
     if (c->spool)
         spool_close(&c->spool);
     messages_done();
+    reporter_close(&c->reporter);
+    forward_close(&c->forward);
     admit_close(&c->admit);
     holds_close(&c->holds);
     trace_close(&c->trace);
@@ -182,9 +212,13 @@ void core_close(struct core *c)
 
 void core_reconfigure(struct core *c, const struct config *config)
 {
+    struct err e;
+
     c->config = config;
     stores_reconfigure(&c->stores, config);
     recipients_reconfigure(c->recipients, config);
+    if (forward_reconfigure(c->forward, config, &e) < 0)
+        log_error(c->event, "srs_keys_not_read", kv_err(&e));
     queue_reconfigure(c->queue, config);
     trace_reconfigure(c->trace, config->trace.size, config->trace.keep_ms);
 }

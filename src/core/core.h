@@ -18,8 +18,10 @@
 #include "core/stores.h"
 
 struct admit;
+struct forward;
 struct holds;
 struct queue;
+struct reporter;
 struct recipients;
 struct role;
 struct trace;
@@ -34,6 +36,8 @@ struct core {
     struct stores stores;
     struct spool *spool;
     struct queue *queue;
+    struct reporter *reporter;
+    struct forward *forward;
     struct holds *holds;
     struct trace *trace;
     struct admit *admit;

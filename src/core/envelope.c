@@ -92,3 +92,33 @@ int envelope_decode(struct arena *a, struct str text, struct envelope *v, struct
         return -1;
     return dec_done(&d, "envelope", e);
 }
+
+int envelope_all_local(struct str text, bool *all)
+{
+    struct dec d = dec_of(text);
+    uint32_t targets;
+    bool every = true;
+
+    dec_u8(&d);
+    dec_u64(&d);
+    dec_u64(&d);
+    dec_str(&d, ADDRESS_MAX);
+    dec_bool(&d);
+    dec_bool(&d);
+    dec_u8(&d);
+    dec_str(&d, NAME_MAX_OCTETS);
+    dec_str(&d, ENVELOPE_MAX);
+    for (int i = 0; i < 3; i++)
+        dec_str(&d, NAME_MAX_OCTETS);
+    targets = dec_count(&d, ENVELOPE_TARGETS_MAX, TARGET_LEAST);
+    for (uint32_t i = 0; i < targets && every && !d.bad; i++) {
+        every = dec_u8(&d) == TARGET_ACCOUNT;
+        dec_u32(&d);
+        dec_u64(&d);
+        dec_str(&d, ADDRESS_MAX);
+    }
+    if (d.bad)
+        return -1;
+    *all = every;
+    return 0;
+}

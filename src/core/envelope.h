@@ -44,3 +44,6 @@ struct envelope {
 void envelope_encode(const struct envelope *v, struct buf *out);
 /* Slices point into text. */
 int envelope_decode(struct arena *a, struct str text, struct envelope *v, struct err *e);
+
+/* Is every target an account? Skips over everything else, allocates nothing. -1: no envelope. */
+int envelope_all_local(struct str text, bool *all);

@@ -26,7 +26,7 @@ static void on_peer(void *arg, const struct role_peer *peer, int fd)
     struct err e;
 
     if (peer->kind != ROLE_INBOUND) {
-        close(fd);
+        queue_peer(r->core.queue, peer, fd);
         return;
     }
     if (intake_open(&r->core, fd, peer->class, &e) < 0)

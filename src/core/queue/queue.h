@@ -24,6 +24,7 @@
 #include "core/spool/spool.h"
 
 struct directory;
+struct forward;
 struct holds;
 struct mailboxes;
 struct queue;
@@ -48,8 +49,9 @@ struct queue_settings {
 struct queue_parts {
     struct spool *spool;
     struct queue_reports reports;
-    struct holds *holds; /* NULL: no rules */
-    struct trace *trace; /* NULL: no history */
+    struct holds *holds;           /* NULL: no rules */
+    struct trace *trace;           /* NULL: no history */
+    const struct forward *forward; /* NULL: senders are never rewritten */
 };
 
 int queue_open(struct queue **q, const struct queue_settings *settings, struct err *e);

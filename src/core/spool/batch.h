@@ -30,7 +30,9 @@ struct spool_batch {
     struct str body;
     char *body_memory;
     uint32_t alive;
-    uint64_t octets;  /* of the log that it takes */
+    struct list lazy;     /* of those that nobody waits for, in order, until they are durable */
+    uint64_t lazy_number; /* among them */
+    uint64_t octets;      /* of the log that it takes */
     uint64_t segment; /* where it went, filled in by the writer */
     int error;        /* 0 or -errno */
     struct cond done;

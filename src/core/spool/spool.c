@@ -74,6 +74,7 @@ static void batch_done(struct spool *s, struct spool_batch *b)
     s->finished++;
     if (!b->waited)
         s->lazy_octets -= b->octets;
+    list_remove(&b->lazy);
     if (b->error) {
         batch_revert(b, &s->store.index);
         for (uint32_t i = 0; i < b->n; i++)
@@ -125,6 +126,8 @@ void spool_news(void *arg)
     while ((link = list_take(&done)))
         batch_done(s, LIST_ENTRY(link, struct spool_batch, link));
     cond_wake_all(&s->flushed);
+    if (s->settings.on_durable)
+        s->settings.on_durable(s->settings.arg);
     chores_set_state(s);
     if (!s->have_spare || spool_store_releasable(&s->store) || s->sealed.wanted)
         chores_kick(s);
@@ -208,6 +211,8 @@ static void hand_in(struct spool *s, struct spool_batch *b)
 int spool_submit(struct spool *s, struct spool_batch *b)
 {
     s->lazy_octets += b->octets;
+    b->lazy_number = ++s->last_lazy;
+    list_add(&s->lazies, &b->lazy);
     hand_in(s, b);
     return 0;
 }
@@ -314,6 +319,26 @@ int spool_change(struct spool *s, const struct spool_change *changes, unsigned c
     spool_submit(s, b);
     s->lazy = b;
     return 0;
+}
+
+/* Batches that fail come back before others that were handed in earlier: counting them says
+ * nothing.
+ */
+uint64_t spool_ticket(const struct spool *s)
+{
+    return s->last_lazy;
+}
+
+uint64_t spool_durable(const struct spool *s)
+{
+    const struct spool_batch *first = LIST_FIRST(&s->lazies, struct spool_batch, lazy);
+
+    return first ? first->lazy_number - 1 : s->last_lazy;
+}
+
+void spool_hurry(struct spool *s)
+{
+    spool_publish(s);
 }
 
 int spool_flush(struct spool *s, struct err *e)
@@ -423,6 +448,7 @@ int spool_open(struct spool **out, const struct spool_settings *settings, struct
         return err_memory(e, ORIGIN);
     fill_settings(s, settings);
     list_init(&s->gather);
+    list_init(&s->lazies);
     s->hook.fn = turn_ended;
     cond_init(&s->flushed);
     spool_cache_init(&s->cache, s->settings.cache);

@@ -82,6 +82,7 @@ struct spool_settings {
     int (*on_live)(void *arg, const struct spool_found *f);
     void (*on_state)(void *arg, enum spool_state state);        /* may be NULL */
     void (*on_damage)(void *arg, const struct spool_damage *d); /* may be NULL */
+    void (*on_durable)(void *arg); /* spool_durable() may have grown; may be NULL */
 };
 
 struct spool_stats {
@@ -164,6 +165,13 @@ int spool_commit(struct spool *s, struct spool_message *const *m, unsigned n,
  * latest after a second. If the storage fails they stay in memory until it works again. */
 int spool_change(
     struct spool *s, const struct spool_change *changes, unsigned count, struct err *e);
+
+/* What spool_change() was given before the call that returned this ticket is durable when
+ * spool_durable() is not less. Tickets grow. */
+uint64_t spool_ticket(const struct spool *s);
+uint64_t spool_durable(const struct spool *s);
+/* Has what spool_change() has gathered written now, not within a second. Never suspends. */
+void spool_hurry(struct spool *s);
 
 /* Suspends until all that was handed in so far is durable. */
 int spool_flush(struct spool *s, struct err *e);

@@ -39,6 +39,8 @@ struct spool {
     struct list gather;           /* batches for the writer, in order */
     struct spool_batch *lazy;     /* the last one of them, while nobody waits for it */
     uint64_t lazy_octets;         /* of batches that nobody waits for, not yet written */
+    struct list lazies;           /* those, in order */
+    uint64_t last_lazy;           /* the number of the last one */
     bool urgent;                  /* somebody waits for one in gather */
     uint64_t handed_in, finished; /* batches */
     struct turn_hook hook;
