@@ -130,12 +130,67 @@ static void test_bans_are_bounded(void **state)
     run_close();
 }
 
+/* Core's own judgement, whatever inbound says: DESIGN.md, who holds which secret. */
+static void test_rights(void **state)
+{
+    static struct str tcp = STR_INIT("127.0.0.1:25"), local = STR_INIT("unix:/run/x");
+    struct config_listen listen[] = {
+        {.protocol = PROTOCOL_SMTP, .address = {&tcp, 1}},
+        {.protocol = PROTOCOL_LMTP, .address = {&local, 1}},
+        {.protocol = PROTOCOL_SUBMISSION, .address = {&local, 1}},
+        {.protocol = PROTOCOL_SMTP, .address = {&local, 1}},
+    };
+    static const struct {
+        bool local;
+        uint8_t host; /* of 192.0.2.0/24; 1 is allowed */
+        uint16_t listener;
+        enum role_class class;
+        enum ic_right right;
+    } rows[] = {
+        {false, 1, 0, CLASS_MX, IC_TRUSTED}, {false, 2, 0, CLASS_MX, IC_STRANGER},
+        {false, 1, 1, CLASS_MX, IC_TRUSTED},
+        {true, 0, ROLE_LISTEN_SUBMIT, CLASS_CLIENT, IC_TRUSTED},
+        {true, 0, ROLE_LISTEN_SUBMIT, CLASS_MX, IC_STRANGER}, /* it is not theirs */
+        {true, 0, 0, CLASS_MX, IC_STRANGER},                  /* nobody is local there */
+        {true, 0, 1, CLASS_MX, IC_STRANGER},                  /* LMTP: RFC 2033 5 */
+        {true, 0, 2, CLASS_CLIENT, IC_TRUSTED}, {true, 0, 2, CLASS_MX, IC_STRANGER},
+        {true, 0, 3, CLASS_MX, IC_TRUSTED},
+        {true, 0, 4, CLASS_CLIENT, IC_STRANGER}, /* no such listener */
+    };
+    struct config c = config_with(100, 0, 0);
+    struct net_block block;
+    struct admit *a = NULL;
+
+    (void)state;
+    assert_int_equal(net_block_parse(STR("192.0.2.1"), &block, NULL), 0);
+    c.relay.allow.v = &block;
+    c.relay.allow.count = 1;
+    c.listen = listen;
+    c.listens = 4;
+    assert_int_equal(admit_open(&a, NULL), 0);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct ic_admit ask = rows[i].local ? (struct ic_admit){0} : from_v4(rows[i].host);
+        struct ic_admitted answer;
+        ask.listener = rows[i].listener;
+        admit_connect(a, &c, 1, rows[i].class, &ask, &answer);
+        assert_true(answer.ok);
+        if (answer.right != rows[i].right || admit_right(a, 1, answer.slot) != rows[i].right)
+            fail_msg("row %zu", i);
+        assert_int_equal(admit_right(a, 2, answer.slot), IC_STRANGER); /* another channel's */
+        admit_release(a, 1, answer.slot);
+        assert_int_equal(admit_right(a, 1, answer.slot), IC_STRANGER);
+    }
+    assert_int_equal(admit_right(a, 1, UINT32_MAX), IC_STRANGER);
+    admit_close(&a);
+}
+
 int main(void)
 {
     static const uint8_t key[16] = {1};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_limits),
         cmocka_unit_test(test_relay_clients_skip_their_own_limits),
+        cmocka_unit_test(test_rights),
         cmocka_unit_test(test_bans),
         cmocka_unit_test(test_bans_are_bounded),
     };

@@ -82,6 +82,8 @@ int recipients_open(
     struct recipients **out, const struct recipients_settings *settings, struct err *e)
 {
     struct recipients *r = MEM_NEW(struct recipients);
+    const struct verify_settings verify = {
+        .call = call_next_hop, .arg = r, .entries_max = VERIFY_ENTRIES_MAX};
 
     if (!r)
         return err_memory(e, "recipients");
@@ -93,7 +95,7 @@ int recipients_open(
     r->arg = settings->arg;
     if (address_maps_make(r->config, &r->maps, e) < 0 || ways_make(r->config, &r->ways, e) < 0 ||
         forward_open(&r->forward, r->sys, r->config, r->directory, e) < 0 ||
-        verify_open(&r->verify, call_next_hop, r, VERIFY_ENTRIES_MAX, e) < 0) {
+        verify_open(&r->verify, &verify, e) < 0) {
         recipients_close(&r);
         return -1;
     }

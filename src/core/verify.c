@@ -14,7 +14,7 @@ enum {
 
 struct entry {
     struct list link; /* in yes or no: the least recently used first; in none while it is new */
-    uint64_t asked, until;     /* of run_now() */
+    uint64_t asked, until;     /* of now() */
     enum verify_answer answer; /* VERIFY_ASK: there was none yet */
     bool calling;
     uint16_t key_size;
@@ -25,6 +25,7 @@ struct entry {
 struct verify {
     verify_call *call;
     void *arg;
+    uint64_t (*now)(void);
     struct table entries;
     struct list yes, no;
     uint32_t yes_count, no_count, max;
@@ -40,17 +41,17 @@ static struct str entry_key(const void *p)
     return str_of(entry->key, entry->key_size);
 }
 
-int verify_open(
-    struct verify **out, verify_call *call, void *arg, uint32_t entries_max, struct err *e)
+int verify_open(struct verify **out, const struct verify_settings *settings, struct err *e)
 {
     struct verify *v = MEM_NEW(struct verify);
 
     if (!v)
         return err_memory(e, "verify");
-    v->call = call;
-    v->arg = arg;
-    v->max = entries_max;
-    table_init(&v->entries, entry_key, (size_t)entries_max + VERIFY_CALLS_MAX);
+    v->call = settings->call;
+    v->arg = settings->arg;
+    v->max = settings->entries_max;
+    v->now = settings->now ? settings->now : run_now;
+    table_init(&v->entries, entry_key, (size_t)v->max + VERIFY_CALLS_MAX);
     list_init(&v->yes);
     list_init(&v->no);
     scope_init(&v->scope);
@@ -154,7 +155,7 @@ static void say(const struct entry *entry, struct err *why)
 /* What the entry says now; VERIFY_ASK where it is too old. */
 static enum verify_answer answer_of(struct verify *v, struct entry *entry, struct err *why)
 {
-    if (entry->answer == VERIFY_ASK || run_now() >= entry->until)
+    if (entry->answer == VERIFY_ASK || v->now() >= entry->until)
         return VERIFY_ASK;
     touch(v, entry);
     if (entry->answer != VERIFY_YES)
@@ -191,14 +192,14 @@ static void take_answer(
         [VERIFY_NO] = VERIFY_BAD_MS,
         [VERIFY_UNKNOWN] = VERIFY_FAILED_MS};
 
-    entry->asked = run_now();
-    if (answer == VERIFY_UNKNOWN && entry->answer == VERIFY_YES && run_now() < entry->until)
+    entry->asked = v->now();
+    if (answer == VERIFY_UNKNOWN && entry->answer == VERIFY_YES && v->now() < entry->until)
         return;
     unlink_entry(v, entry);
     mem_free(entry->said);
     entry->said = answer == VERIFY_NO ? copy_text(why->text) : NULL;
     entry->answer = answer;
-    entry->until = run_now() + lives[answer];
+    entry->until = v->now() + lives[answer];
     link_entry(v, entry);
 }
 
@@ -275,7 +276,7 @@ enum verify_answer verify_find(
     struct entry *entry = table_find(&v->entries, key);
     enum verify_answer answer = entry ? answer_of(v, entry, why) : VERIFY_ASK;
 
-    if (answer == VERIFY_YES && run_now() - entry->asked >= VERIFY_REFRESH_MS)
+    if (answer == VERIFY_YES && v->now() - entry->asked >= VERIFY_REFRESH_MS)
         verify_begin(v, key, address);
     return answer;
 }

@@ -27,8 +27,14 @@ enum {
  * Suspends. */
 typedef int verify_call(void *arg, struct str address, struct err *why);
 
-int verify_open(
-    struct verify **v, verify_call *call, void *arg, uint32_t entries_max, struct err *e);
+struct verify_settings {
+    verify_call *call;
+    void *arg;
+    uint32_t entries_max;
+    uint64_t (*now)(void); /* NULL: run_now() */
+};
+
+int verify_open(struct verify **v, const struct verify_settings *settings, struct err *e);
 /* Suspends until calls under way have ended; they are cancelled. */
 void verify_close(struct verify **v);
 
