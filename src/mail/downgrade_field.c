@@ -100,6 +100,27 @@ static bool is_encoded_word(struct str word)
     return str_starts(word, STR("=?")) && str_ends(word, STR("?="));
 }
 
+/* An encoded word by "Q" that somebody left octets above 127 in. */
+static bool is_torn(struct str word)
+{
+    struct str rest = str_from(word, 2), charset, encoding;
+    return is_encoded_word(word) && has_eight(word) && str_cut(&rest, '?', &charset) &&
+           !has_eight(charset) && str_cut(&rest, '?', &encoding) &&
+           str_eq_ascii(encoding, STR("q"));
+}
+
+/* A word that stays: what is torn is mended. */
+static void put_word(struct field *f, struct str word)
+{
+    for (size_t i = 0; i < word.n; i++) {
+        if (word.p[i] & 0x80)
+            buf_printf(f->out, "=%02X", (unsigned)(unsigned char)word.p[i]);
+        else
+            buf_put_c(f->out, word.p[i]);
+    }
+    f->column += word.n;
+}
+
 /* What the run of words means: quoted strings without their quotes. */
 static void put_meaning(struct str run, bool quotes, struct buf *out)
 {
@@ -125,7 +146,8 @@ static struct str take_run(struct str *s, bool quotes)
     for (;;) {
         struct str rest = *s;
         take_blanks(&rest);
-        if (rest.n == 0 || !has_eight(take_word(&rest, quotes)))
+        struct str word = rest.n > 0 ? take_word(&rest, quotes) : STR_NONE;
+        if (!has_eight(word) || is_torn(word))
             return str_head(start, start.n - s->n);
         *s = rest;
     }
@@ -141,10 +163,11 @@ static void put_text(struct field *f, struct str s, bool quotes)
         struct str blanks = take_blanks(&s), peek = s;
         if (s.n == 0)
             break;
-        if (!has_eight(take_word(&peek, quotes))) {
-            struct str word = take_word(&s, quotes);
+        struct str word = take_word(&peek, quotes);
+        if (!has_eight(word) || is_torn(word)) {
+            s = peek;
             put_space(f, blanks, word.n);
-            put(f, word);
+            put_word(f, word);
             after_encoded = is_encoded_word(word);
             continue;
         }

@@ -161,6 +161,8 @@ static void test_headers(void **state)
             "Subject: =?utf-8?b?VMO8ciBUw7xy?=\r\n\r\n", 0},
         {"beside an encoded word", 0, 1, "Subject: =?utf-8?q?a?= " U " =?utf-8?q?b?=\r\n\r\n",
             "Subject: =?utf-8?q?a?= =?utf-8?b?IMO8IA==?= =?utf-8?q?b?=\r\n\r\n", 0},
+        {"within an encoded word", 0, 1, "Subject: =?iso-8859-1?Q?T\xfcr?= " U "\r\n\r\n",
+            "Subject: =?iso-8859-1?Q?T=FCr?= =?utf-8?b?IMO8?=\r\n\r\n", 0},
         {"no UTF-8", 0, 1, "Subject: T\xfcr\r\n\r\n", "Subject: =?unknown-8bit?b?VPxy?=\r\n\r\n",
             0}, /* RFC 1428 */
         {"name", 0, 1, "From: J" U "rgen <a@b>\r\n\r\n",
@@ -183,6 +185,10 @@ static void test_headers(void **state)
             0},
         {"type", 0, 1, "Content-Type: text/plain; charset=utf-8; name=\"" U "\"\r\n\r\n",
             "Content-Type: text/plain; charset=utf-8;\r\n name*=utf-8''%C3%BC\r\n\r\n", 0},
+        {"long name", 0, 1,
+            "Content-Type: text/plain; "
+            "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn=\"" U "\"\r\n\r\n",
+            NULL, 3},
         {"signed", 0, 1, "DKIM-Signature: x\r\nSubject: " U "\r\n\r\n", NULL, 9},
         {"junk", 0, 1, "Subject: x\r\nno field " U "\r\n\r\n", "Subject: x\r\nno field ??\r\n\r\n",
             0},
