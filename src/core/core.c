@@ -10,7 +10,6 @@
 #include "core/admit.h"
 #include "core/intake.h"
 #include "core/message.h"
-#include "core/queue/forward.h"
 #include "core/queue/holds.h"
 #include "core/queue/queue.h"
 #include "core/queue/report.h"
@@ -133,6 +132,14 @@ static int open_holds(struct core *c, const struct sys *sys, struct err *e)
     return holds_open(&c->holds, sys, path, e);
 }
 
+/* What a next hop says of a recipient. */
+static int probe(void *arg, const struct route *route, struct str address, struct err *why)
+{
+    struct core *c = arg;
+
+    return queue_probe(c->queue, route, address, why);
+}
+
 static int open_recipients(struct core *c, const struct sys *sys, struct err *e)
 {
     const struct recipients_settings settings = {
@@ -140,6 +147,8 @@ static int open_recipients(struct core *c, const struct sys *sys, struct err *e)
         .config = c->config,
         .event = c->event,
         .directory = c->stores.directory,
+        .probe = probe,
+        .arg = c,
     };
 
     return recipients_open(&c->recipients, &settings, e);
@@ -162,7 +171,7 @@ static int start_queue(struct core *c, struct err *e)
         .reports = {.report = report_by, .ready = may_report, .arg = c->reporter},
         .holds = c->holds,
         .trace = c->trace,
-        .forward = c->forward,
+        .forward = recipients_forward(c->recipients),
     };
 
     return queue_start(c->queue, &parts, e);
@@ -178,7 +187,6 @@ int core_open(struct core *c, const struct sys *sys, const struct config *config
         return -1;
     if (open_trace(c, sys, e) < 0 || open_holds(c, sys, e) < 0 || admit_open(&c->admit, e) < 0 ||
         open_recipients(c, sys, e) < 0 || reporter_open(&c->reporter, c, e) < 0 ||
-        forward_open(&c->forward, sys, config, c->stores.directory, e) < 0 ||
         open_queue(c, e) < 0 || open_spool(c, sys, config, e) < 0) {
         core_close(c);
         return -1;
@@ -197,13 +205,13 @@ void core_close(struct core *c)
 {
     intake_close_all(c);
     scope_join(&c->scope);
-    recipients_close(&c->recipients);
+    recipients_stop(c->recipients);
     queue_close(&c->queue);
+    recipients_close(&c->recipients);
     if (c->spool)
         spool_close(&c->spool);
     messages_done();
     reporter_close(&c->reporter);
-    forward_close(&c->forward);
     admit_close(&c->admit);
     holds_close(&c->holds);
     trace_close(&c->trace);
@@ -212,13 +220,9 @@ void core_close(struct core *c)
 
 void core_reconfigure(struct core *c, const struct config *config)
 {
-    struct err e;
-
     c->config = config;
     stores_reconfigure(&c->stores, config);
     recipients_reconfigure(c->recipients, config);
-    if (forward_reconfigure(c->forward, config, &e) < 0)
-        log_error(c->event, "srs_keys_not_read", kv_err(&e));
     queue_reconfigure(c->queue, config);
     trace_reconfigure(c->trace, config->trace.size, config->trace.keep_ms);
 }

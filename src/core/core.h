@@ -18,7 +18,6 @@
 #include "core/stores.h"
 
 struct admit;
-struct forward;
 struct holds;
 struct queue;
 struct reporter;
@@ -37,7 +36,6 @@ struct core {
     struct spool *spool;
     struct queue *queue;
     struct reporter *reporter;
-    struct forward *forward;
     struct holds *holds;
     struct trace *trace;
     struct admit *admit;

@@ -103,13 +103,19 @@ int recipients_open(
     return 0;
 }
 
+void recipients_stop(struct recipients *r)
+{
+    if (r)
+        verify_close(&r->verify);
+}
+
 void recipients_close(struct recipients **out)
 {
     struct recipients *r = *out;
 
     if (!r)
         return;
-    verify_close(&r->verify);
+    recipients_stop(r);
     forward_close(&r->forward);
     ways_leave(r->ways);
     address_maps_free(&r->maps);

@@ -33,7 +33,8 @@ struct recipients_settings {
 
 int recipients_open(
     struct recipients **r, const struct recipients_settings *settings, struct err *e);
-/* Suspends until calls to next hops have ended. */
+/* Nobody asks any more: suspends until calls to next hops have ended. */
+void recipients_stop(struct recipients *r);
 void recipients_close(struct recipients **r);
 /* What cannot be made anew stays as it was, and is logged. */
 void recipients_reconfigure(struct recipients *r, const struct config *config);
@@ -53,5 +54,5 @@ int recipients_expand(struct recipients *r, struct arena *a, enum ic_right right
     struct ic_envelope *envelope, uint32_t *own, struct target **target, uint32_t *count,
     struct err *e);
 /* The same for a message of our own, which stays as it is. */
-int recipients_expand_own(struct recipients *r, struct arena *a,
-    const struct ic_envelope *envelope, struct target **target, uint32_t *count, struct err *e);
+int recipients_expand_own(struct recipients *r, struct arena *a, const struct ic_envelope *envelope,
+    struct target **target, uint32_t *count, struct err *e);
