@@ -1,6 +1,7 @@
 #include <stdio.h>
 
 #include "cmd/print.h"
+#include "cmd/queue_text.h"
 #include "cmd/request.h"
 
 static void print_status(const json_t *status)
@@ -15,8 +16,10 @@ static void print_status(const json_t *status)
     json_t *rest = json_copy((json_t *)(uintptr_t)status);
 
     json_object_del(rest, "processes");
+    json_object_del(rest, "failing_sites");
     print_object(rest);
     json_decref(rest);
+    queue_text_sites(json_object_get(status, "failing_sites"));
     putchar('\n');
     print_table(
         json_object_get(status, "processes"), processes, sizeof processes / sizeof *processes);

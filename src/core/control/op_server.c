@@ -5,14 +5,18 @@
 
 #include "core/admit.h"
 #include "core/control/op.h"
+#include "core/control/queue_json.h"
 #include "core/core.h"
 #include "core/directory/directory.h"
 #include "core/mailbox/mailbox.h"
 #include "core/queue/queue.h"
+#include "core/trace/trace.h"
 
 enum {
     ARENA_MAX = 1 << 20,
     PROBLEMS_MAX = 60 * 1024,
+    SITES_LOOKED_AT = 1000,
+    SITES_SHOWN = 10,
 };
 
 static json_t *process_json(const struct role_process *p)
@@ -58,15 +62,72 @@ static json_t *spool_json(const struct core *core)
         (json_int_t)core->counts.damaged);
 }
 
-static json_t *queue_json(const struct core *core)
+static json_t *queue_numbers(const struct core *core)
 {
     struct queue_stats s;
 
     queue_stats(core->queue, &s);
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "messages", (json_int_t)s.messages,
-        "deferred", (json_int_t)s.deferred, "held", (json_int_t)s.held, "delivered",
-        (json_int_t)s.delivered, "duplicates", (json_int_t)s.duplicates, "failures",
-        (json_int_t)s.failures);
+    return queue_json_stats(&s);
+}
+
+static json_t *trace_json(const struct core *core)
+{
+    struct trace_stats s;
+
+    trace_stats(core->trace, &s);
+    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "events", (json_int_t)s.events, "lost",
+        (json_int_t)s.lost, "refusals_left_out", (json_int_t)s.refusals_left_out, "damaged",
+        (json_int_t)s.damaged, "segments", (json_int_t)s.segments, "octets", (json_int_t)s.octets);
+}
+
+/* Those of the busiest that do not work. */
+static json_t *failing_sites(struct core *core)
+{
+    json_t *all = op_json_sites(core, SITES_LOOKED_AT), *failing = json_array(), *site;
+    size_t i;
+
+    json_array_foreach(all, i, site)
+    {
+        bool fails = json_is_string(json_object_get(site, "error"));
+        if (fails && json_array_size(failing) < SITES_SHOWN)
+            json_array_append(failing, site);
+    }
+    json_decref(all);
+    return failing;
+}
+
+/* What works less well than it should, a sentence each. */
+static json_t *degraded_json(const struct core *core)
+{
+    struct spool_stats spool;
+    struct queue_stats queue;
+    struct trace_stats trace;
+    json_t *list = json_array();
+
+    spool_stats(core->spool, &spool);
+    queue_stats(core->queue, &queue);
+    trace_stats(core->trace, &trace);
+    const struct {
+        bool is;
+        const char *says;
+    } rows[] = {
+        {spool_state(core->spool) == SPOOL_FULL,
+            "the disk has reached its reserve: new mail is refused for now"},
+        {spool_state(core->spool) == SPOOL_BROKEN,
+            "the storage fails: new mail is refused for now"},
+        {core->config->sync == SYNC_NONE, "sync = none: mail is lost when the power fails"},
+        {core->config->queue.hold, "queue { hold = yes }: mail is taken and kept"},
+        {core->counts.damaged > 0, "damaged records were found in the spool"},
+        {spool.quarantined > 0, "damaged records lie in spool/quarantine"},
+        {queue.sites_in_back_off > 0, "hosts cannot be reached: their mail waits"},
+        {trace.failing, "the history of messages cannot be written"},
+        {log_dropped() > 0, "log records were dropped: their reader is too slow"},
+    };
+
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (rows[i].is)
+            json_array_append_new(list, json_string(rows[i].says));
+    return list;
 }
 
 static json_t *directory_json(const struct core *core)
@@ -87,7 +148,7 @@ int op_status(struct control *c, const json_t *request, struct op_result *result
     if (!processes)
         return -1;
     result->json =
-        json_pack("{s:s, s:o, s:o, s:I, s:b, s:{s:I, s:I, s:I}, s:{s:I, s:I}, s:o, s:o, s:o, s:o}",
+        json_pack("{s:s, s:o, s:o, s:I, s:b, s:{s:I, s:I, s:I}, s:{s:I, s:I}, s:o, s:o, s:o}",
             "version", VEREDUS_VERSION, "hostname", op_json_str(core->config->hostname), "started",
             op_json_time(core->started_ms), "uptime",
             (json_int_t)((wall_ms() - core->started_ms) / 1000), "durable",
@@ -95,8 +156,11 @@ int op_status(struct control *c, const json_t *request, struct op_result *result
             (json_int_t)admit_count(core->admit), "refused", (json_int_t)admit_refused(core->admit),
             "banned", (json_int_t)admit_banned(core->admit), "messages", "accepted",
             (json_int_t)core->counts.accepted, "refused", (json_int_t)core->counts.refused, "spool",
-            spool_json(core), "queue", queue_json(core), "directory", directory_json(core),
-            "processes", processes);
+            spool_json(core), "queue", queue_numbers(core), "directory", directory_json(core));
+    json_object_set_new(result->json, "trace", trace_json(core));
+    json_object_set_new(result->json, "degraded", degraded_json(core));
+    json_object_set_new(result->json, "failing_sites", failing_sites(core));
+    json_object_set_new(result->json, "processes", processes);
     return result->json ? 0 : err_memory(e, "control");
 }
 
