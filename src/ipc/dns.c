@@ -236,7 +236,7 @@ static void on_closed(void *arg, struct channel *channel, const struct err *why)
 
     if (c->channel != channel)
         return;
-    log_warning(c->event, "resolver_gone", kv_err(why));
+    log_info(c->event, "resolver_gone", kv_err(why));
     channel_close(&c->channel);
 }
 
