@@ -123,7 +123,7 @@ struct sched_dest {
     struct sched_site *site;
     struct list of_site, asking, pouring;
     uint32_t handle, first, last, cursor; /* its deliveries */
-    uint32_t count, ready;
+    uint32_t count, ready, unplaced;      /* of them: READY; and READY without a place */
     uint32_t failures, reason;
     uint32_t place, until; /* in the heap: lookup holds, or back-off ends */
     bool asked;

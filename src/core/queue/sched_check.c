@@ -53,12 +53,15 @@ static void check_dests(const struct sched *s)
 {
     for (uint32_t i = 1; i <= s->dests.top; i++) {
         const struct sched_dest *d = dest_at(s, i);
-        uint32_t count = 0, ready = 0;
+        uint32_t count = 0, ready = 0, unplaced = 0;
         if (!d->handle)
             continue;
-        for (uint32_t h = d->first; h; h = delivery_at(s, h)->mate_next, count++)
-            ready += delivery_at(s, h)->state == SCHED_READY;
-        CHECK(count == d->count && ready == d->ready);
+        for (uint32_t h = d->first; h; h = delivery_at(s, h)->mate_next, count++) {
+            bool is_ready = delivery_at(s, h)->state == SCHED_READY;
+            ready += is_ready;
+            unplaced += is_ready && delivery_at(s, h)->place == PLACE_NONE;
+        }
+        CHECK(count == d->count && ready == d->ready && unplaced == d->unplaced);
         CHECK(!d->site || d->site->handle);
         CHECK(d->way != SCHED_REMOTE || d->count || d->place || d->asked);
         /* Work that nobody would ever look at. */

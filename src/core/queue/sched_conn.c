@@ -272,17 +272,29 @@ uint32_t sched_take_unread(struct sched *s)
     return take_fifo(s, SCHED_UNREAD, s->from_end);
 }
 
+/* One whose destination is refused no longer goes where it belongs now. */
+static uint32_t take_doomed(struct sched *s, uint32_t *reason)
+{
+    uint32_t delivery;
+
+    while ((delivery = take_fifo(s, SCHED_DOOM, false))) {
+        const struct sched_dest *dest = dest_at(s, delivery_at(s, delivery)->dest);
+        if (dest->way != SCHED_REMOTE || dest->state == DEST_REFUSED) {
+            *reason = dest->reason;
+            return delivery;
+        }
+        sched_put_ready(s, delivery, s->now);
+    }
+    return 0;
+}
+
 uint32_t sched_doomed(struct sched *s, uint32_t *reason)
 {
-    uint32_t delivery = take_fifo(s, SCHED_DOOM, false);
+    uint32_t delivery = take_doomed(s, reason);
     struct sched_site *site;
 
-    if (delivery) {
-        *reason = dest_at(s, delivery_at(s, delivery)->dest)->reason;
+    if (delivery || s->set.stopped)
         return delivery;
-    }
-    if (s->set.stopped)
-        return 0;
     while ((site = LIST_FIRST(&s->refused, struct sched_site, refused))) {
         delivery = take_one(s, site);
         if (delivery) {

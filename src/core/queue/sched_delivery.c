@@ -71,15 +71,25 @@ void delivery_place(struct sched *s, uint32_t delivery)
         place_fifo(s, delivery);
         return;
     }
-    if (dest->site) {
-        if (flow_add(s, dest->site, delivery) == 0)
-            site_check(s, dest->site);
-        else if (!list_linked(&dest->pouring))
-            list_add(&s->pouring, &dest->pouring); /* when there is memory */
+    if (dest->site && flow_add(s, dest->site, delivery) == 0) {
+        site_check(s, dest->site);
+    } else {
+        dest->unplaced++;
+        s->waiting += dest->state == DEST_FAILING;
+        if (dest->site) /* no memory for a flow: looked at again in a moment */
+            dest_timer(s, dest, s->now + 1000);
     }
-    if (dest->state == DEST_FAILING)
-        s->waiting++;
     dest_want(s, dest);
+}
+
+static void unplace_none(struct sched *s, const struct sched_delivery *d)
+{
+    struct sched_dest *dest = dest_at(s, d->dest);
+
+    if (d->state != SCHED_READY)
+        return;
+    dest->unplaced--;
+    s->waiting -= dest->state == DEST_FAILING;
 }
 
 void delivery_unplace(struct sched *s, uint32_t delivery)
@@ -88,8 +98,7 @@ void delivery_unplace(struct sched *s, uint32_t delivery)
 
     switch ((enum sched_place)d->place) {
     case PLACE_NONE:
-        if (d->state == SCHED_READY && dest_at(s, d->dest)->state == DEST_FAILING)
-            s->waiting--;
+        unplace_none(s, d);
         break;
     case PLACE_FLOW:
         flow_remove(s, delivery);

@@ -103,9 +103,9 @@ void dest_timer(struct sched *s, struct sched_dest *d, uint64_t at)
 void dest_waits(struct sched *s, struct sched_dest *d, enum sched_dest_state state)
 {
     if (d->state == DEST_FAILING)
-        s->waiting -= d->ready;
+        s->waiting -= d->unplaced;
     if (state == DEST_FAILING)
-        s->waiting += d->ready;
+        s->waiting += d->unplaced;
     d->state = state;
 }
 
@@ -147,7 +147,8 @@ static bool misplaced(const struct sched *s, const struct sched_dest *dest, uint
     if (d->state != SCHED_READY)
         return false;
     if (d->place != PLACE_FLOW)
-        return d->place == PLACE_NONE || dest->state != DEST_REFUSED;
+        return dest->state == DEST_REFUSED ? d->place != PLACE_FIFO
+                                           : dest->site || d->place == PLACE_FIFO;
     f = slab_at(&s->flows, d->where);
     return !dest->site || f->site != dest->site->handle;
 }
@@ -160,7 +161,7 @@ bool dest_pour(struct sched *s)
     while (left && (d = LIST_FIRST(&s->pouring, struct sched_dest, pouring))) {
         uint32_t delivery = d->cursor;
 
-        if (!delivery || (d->state == DEST_NEW || d->state == DEST_ASKED)) {
+        if (!delivery) {
             list_remove(&d->pouring);
             continue;
         }
@@ -205,6 +206,8 @@ int sched_placed(struct sched *s, struct sched_dest *d, struct str site_key, uin
         pour_from_start(s, d);
     }
     dest_waits(s, d, DEST_PLACED);
+    if (d->unplaced)
+        pour_from_start(s, d);
     d->failures = 0;
     d->reason = 0;
     dest_timer(s, d, now + ttl_ms);
@@ -259,6 +262,16 @@ void dest_free(struct sched *s, struct sched_dest *d)
     slab_give(&s->dests, handle);
 }
 
+/* What its refusal has doomed is so no longer. */
+static void dest_anew(struct sched *s, struct sched_dest *d)
+{
+    bool refused = d->state == DEST_REFUSED;
+
+    dest_waits(s, d, DEST_NEW);
+    if (refused)
+        pour_from_start(s, d);
+}
+
 /* Its lookup is too old, or its back-off has ended. */
 void dest_due(struct sched *s, struct sched_dest *d)
 {
@@ -267,10 +280,8 @@ void dest_due(struct sched *s, struct sched_dest *d)
         dest_free(s, d);
         return;
     }
-    if (d->state == DEST_FAILING || d->state == DEST_REFUSED) {
-        dest_waits(s, d, DEST_NEW);
-        d->cursor = 0;
-    }
+    if (d->state == DEST_FAILING || d->state == DEST_REFUSED)
+        dest_anew(s, d);
     if (d->ready)
         dest_want(s, d);
     else if (d->state != DEST_PLACED || !d->count)
@@ -282,7 +293,7 @@ void sched_dest_retry(struct sched *s, struct sched_dest *d, uint64_t now)
     s->now = now;
     if (d->state != DEST_FAILING && d->state != DEST_REFUSED)
         return;
-    dest_waits(s, d, DEST_NEW);
+    dest_anew(s, d);
     d->failures = 0;
     dest_want(s, d);
 }

@@ -1,0 +1,638 @@
+/* The queue's decisions: fairness, connections, back-off, schedule, age, and what it all costs. */
+#include <stdio.h>
+
+#include "core/queue/sched_int.h"
+#include "core/queue/sched_rig.h"
+
+/* Opens what is wanted; each connection is greeted and takes its first delivery. */
+static unsigned open_all(struct rig *r, struct sched_conn **conns, unsigned max)
+{
+    unsigned n = 0;
+
+    while (n < max && (conns[n] = sched_open_next(r->s, r->now)))
+        n++;
+    return n;
+}
+
+static uint32_t take(struct rig *r, struct sched_conn *c)
+{
+    uint32_t delivery = 0;
+
+    return sched_take(r->s, c, r->now, &delivery) == TAKE_DELIVERY ? delivery : 0;
+}
+
+static uint32_t sender_of(struct rig *r, uint32_t delivery)
+{
+    return sched_message(r->s, sched_delivery(r->s, delivery)->message)->sender;
+}
+
+static void send_one(struct rig *r, struct sched_conn *c, uint32_t delivery)
+{
+    sched_answered(r->s, c, true, r->now);
+    rig_finish(r, delivery);
+}
+
+/* One mail of a person does not wait behind a hundred thousand of another sender. */
+static void test_senders_take_turns(void **state)
+{
+    struct sched_conn *c;
+    struct rig r;
+    unsigned waited = 0;
+
+    (void)state;
+    rig_open(&r);
+    for (int i = 0; i < 100000; i++)
+        rig_message(&r, "big@mx", 1, SCHED_PEOPLE);
+    rig_place(&r, 3600000);
+    rig_message(&r, "big@mx", 2, SCHED_PEOPLE);
+    rig_message(&r, "small@mx", 3, SCHED_PEOPLE);
+    rig_place(&r, 3600000);
+    rig_run(&r, 1000); /* a hundred thousand are poured in portions */
+    assert_int_equal(open_all(&r, &c, 1), 1);
+    for (unsigned seen = 0; seen != 3; waited++) {
+        uint32_t d = take(&r, c);
+        assert_true(d && waited < 10);
+        seen |= sender_of(&r, d) == 2 ? 1 : sender_of(&r, d) == 3 ? 2 : 0;
+        send_one(&r, c, d);
+    }
+    sched_check(r.s);
+    rig_close(&r);
+}
+
+/* Bulk gets its share, and no more, while people write; all of it when they do not. */
+static void test_bulk_does_not_starve_people(void **state)
+{
+    struct sched_conn *c;
+    unsigned people = 0, bulk = 0;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    for (uint32_t i = 0; i < 1000; i++)
+        rig_message(&r, "d@mx", i, SCHED_BULK);
+    for (uint32_t i = 0; i < 120; i++)
+        rig_message(&r, "d@mx", i, SCHED_PEOPLE);
+    rig_place(&r, 3600000);
+    assert_int_equal(open_all(&r, &c, 1), 1);
+    while (people < 120) {
+        uint32_t d = take(&r, c);
+        bool is_bulk = sched_message(r.s, sched_delivery(r.s, d)->message)->class == SCHED_BULK;
+        people += !is_bulk;
+        bulk += is_bulk;
+        send_one(&r, c, d);
+    }
+    assert_in_range(bulk, 8, 12);
+    assert_true(take(&r, c));
+    rig_close(&r);
+}
+
+/* From two connections up to the limit as deliveries succeed; down when one is lost. */
+static void test_connections_grow_and_shrink(void **state)
+{
+    struct sched_conn *c[32] = {0};
+    uint32_t d[32];
+    struct rig r;
+    unsigned open = 0;
+
+    (void)state;
+    rig_open(&r);
+    for (uint32_t i = 0; i < 5000; i++)
+        rig_message(&r, "d@mx", i, SCHED_PEOPLE);
+    rig_place(&r, 3600000);
+    open = open_all(&r, c, 32);
+    assert_int_equal(open, 2);
+    for (unsigned round = 0; round < 40; round++) {
+        for (unsigned i = 0; i < open; i++)
+            d[i] = take(&r, c[i]);
+        r.now += 500;
+        for (unsigned i = 0; i < open; i++)
+            send_one(&r, c[i], d[i]);
+        open += open_all(&r, c + open, 32 - open);
+    }
+    assert_int_equal(open, 20);
+    sched_check(r.s);
+    d[0] = take(&r, c[0]);
+    sched_dropped(r.s, c[0]);
+    sched_put_ready(r.s, d[0], r.now);
+    sched_closed(r.s, c[0], END_LOST, 7, r.now);
+    assert_int_equal(open_all(&r, c, 1), 0);
+    assert_int_equal(c[1]->site->window / 256, 15);
+    assert_int_equal(sched_take(r.s, c[1], r.now, d), TAKE_END);
+    sched_check(r.s);
+    rig_close(&r);
+}
+
+/* A remote that serves some connections and refuses one more is not down. */
+static void test_one_too_many_is_no_failure(void **state)
+{
+    struct sched_conn *c[4];
+    uint32_t d;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    for (uint32_t i = 0; i < 100; i++)
+        rig_message(&r, "d@mx", i, SCHED_PEOPLE);
+    rig_place(&r, 3600000);
+    assert_int_equal(open_all(&r, c, 4), 2);
+    d = take(&r, c[0]);
+    sched_closed(r.s, c[1], END_FAILED, 1, r.now);
+    assert_int_equal(c[0]->site->state, SITE_UP);
+    assert_int_equal(c[0]->site->window, 256);
+    send_one(&r, c[0], d);
+    assert_true(take(&r, c[0]));
+    rig_close(&r);
+}
+
+/* faults.md 38: attempts at a dead host follow its back-off; nobody's attempts are counted. */
+static void test_back_off(void **state)
+{
+    uint64_t last = 0, waits[8];
+    struct rig r;
+    uint32_t d;
+
+    (void)state;
+    rig_open(&r);
+    for (uint32_t i = 0; i < 1000; i++)
+        d = rig_message(&r, "d@mx", i, SCHED_PEOPLE);
+    rig_place(&r, UINT64_C(86400000) * 365);
+    for (unsigned i = 0; i < 8; i++) {
+        struct sched_conn *c[4];
+        unsigned n;
+        last = r.now;
+        while (!(n = open_all(&r, c, 4)))
+            rig_run(&r, 1000);
+        waits[i] = r.now - last;
+        assert_int_equal(n, i ? 1 : 2); /* one probes */
+        while (n)
+            sched_closed(r.s, c[--n], END_FAILED, 1, r.now);
+        sched_check(r.s);
+    }
+    assert_int_equal(waits[0], 0);
+    for (unsigned i = 1; i < 7; i++) { /* 1, 2, 4, 8, 16, 32 minutes, give or take a quarter */
+        uint64_t wanted = UINT64_C(60000) << (i - 1);
+        assert_in_range(waits[i], wanted * 3 / 4, wanted * 5 / 4 + 2000);
+    }
+    assert_in_range(waits[7], 3600000 * 3 / 4, 3600000 * 5 / 4 + 2000); /* an hour at most */
+    assert_int_equal(sched_delivery(r.s, d)->attempts, 0);
+    rig_close(&r);
+}
+
+/* faults.md 31: all destinations away for ten minutes, then back: they do not come back at once. */
+static void test_no_herd(void **state)
+{
+    unsigned per_second[3600] = {0}, back = 0, most = 0;
+    uint64_t down_until;
+    struct rig r;
+    char name[32];
+
+    (void)state;
+    rig_open(&r);
+    for (uint32_t i = 0; i < 1000; i++) {
+        snprintf(name, sizeof name, "d%u", i);
+        rig_message(&r, name, i, SCHED_PEOPLE);
+    }
+    rig_place(&r, UINT64_C(86400000) * 365);
+    down_until = r.now + 600000;
+    while (back < 1000 && r.now < down_until + 3600000) {
+        struct sched_conn *c;
+        while ((c = sched_open_next(r.s, r.now))) {
+            uint32_t d;
+            if (r.now < down_until) {
+                sched_closed(r.s, c, END_FAILED, 1, r.now);
+                continue;
+            }
+            d = take(&r, c);
+            send_one(&r, c, d);
+            sched_closed(r.s, c, END_DONE, 0, r.now);
+            per_second[(r.now - down_until) / 1000]++;
+            back++;
+        }
+        rig_run(&r, 250);
+    }
+    for (unsigned i = 0; i < 3600; i++)
+        most = per_second[i] > most ? per_second[i] : most;
+    assert_int_equal(back, 1000);
+    assert_true(most < 50);
+    rig_close(&r);
+}
+
+/* queue { retry } with jitter of a tenth. */
+static void test_retry_schedule(void **state)
+{
+    static const uint64_t wanted[] = {60000, 300000, 900000, 3600000, 14400000, 14400000};
+    struct rig r;
+    uint32_t d;
+
+    (void)state;
+    rig_open(&r);
+    for (unsigned a = 0; a < 6; a++)
+        for (int i = 0; i < 1000; i++)
+            assert_in_range(sched_retry_ms(r.s, a), wanted[a] / 10 * 9, wanted[a] / 10 * 11);
+    d = rig_message(&r, "d@mx", 1, SCHED_PEOPLE);
+    sched_claim(r.s, d);
+    for (unsigned a = 0; a < 6; a++) {
+        sched_defer(r.s, d, r.now);
+        assert_int_equal(sched_delivery(r.s, d)->attempts, a + 1);
+        rig_run(&r, wanted[a] / 10 * 9 - 1000); /* R11: never earlier */
+        assert_int_equal(sched_delivery(r.s, d)->state, SCHED_DEFERRED);
+        rig_run(&r, wanted[a] / 10 * 2 + 2000);
+        assert_int_equal(sched_delivery(r.s, d)->state, SCHED_READY);
+        sched_claim(r.s, d);
+    }
+    rig_finish(&r, d);
+    sched_check(r.s);
+    rig_close(&r);
+}
+
+/* faults.md 43: when the lookup is too old, what waits goes to the site that is right then. */
+static void test_another_site_after_the_ttl(void **state)
+{
+    struct sched_site *site;
+    struct sched_dest *d;
+    struct rig r;
+    bool made;
+
+    (void)state;
+    rig_open(&r);
+    for (uint32_t i = 0; i < 10000; i++)
+        rig_message(&r, "d@old", i % 7, SCHED_PEOPLE);
+    rig_place(&r, 300000);
+    rig_run(&r, 1000);
+    d = rig_dest(&r, "d@old");
+    assert_int_equal(d->site->ready, 10000);
+    rig_run(&r, 298500);
+    assert_null(sched_ask(r.s));
+    rig_run(&r, 2000);
+    assert_ptr_equal(sched_ask(r.s), d);
+    assert_true(str_eq(d->site->key, STR("old"))); /* still in use */
+    assert_int_equal(sched_placed(r.s, d, STR("new"), 300000, r.now, &site, &made), 0);
+    assert_true(made);
+    sched_check(r.s);
+    assert_int_equal(sched_tick(r.s, r.now), r.now); /* in portions */
+    sched_check(r.s);
+    rig_run(&r, 1000);
+    assert_int_equal(site->ready, 10000);
+    sched_check(r.s);
+    rig_close(&r);
+}
+
+/* Two domains with one set of hosts are one site; a domain that is refused is ended, the other not.
+ */
+static void test_refused(void **state)
+{
+    struct sched_dest *d;
+    uint32_t reason = 0, n = 0, delivery;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    for (uint32_t i = 0; i < 3000; i++)
+        rig_message(&r, i % 2 ? "a@mx" : "b@mx", i, SCHED_PEOPLE);
+    rig_place(&r, 300000);
+    rig_run(&r, 1000);
+    d = rig_dest(&r, "a@mx");
+    assert_ptr_equal(d->site, rig_dest(&r, "b@mx")->site);
+    sched_refused(r.s, d, 77, 300000, r.now);
+    rig_run(&r, 1000);
+    while ((delivery = sched_doomed(r.s, &reason))) {
+        assert_int_equal(reason, 77);
+        rig_finish(&r, delivery);
+        n++;
+    }
+    assert_int_equal(n, 1500);
+    sched_check(r.s);
+    rig_close(&r);
+}
+
+static void test_rate(void **state)
+{
+    struct sched_conn *c;
+    struct rig r;
+    unsigned sent = 0;
+
+    (void)state;
+    rig_open(&r);
+    for (uint32_t i = 0; i < 1000; i++)
+        rig_message(&r, "d@mx", i, SCHED_PEOPLE);
+    rig_place(&r, UINT64_C(86400000) * 365);
+    rig_dest(&r, "d@mx")->site->rate = 30;
+    rig_run(&r, 2100);
+    c = sched_open_next(r.s, r.now);
+    if (!c) {
+        uint32_t d = rig_message(&r, "d@mx", 5000, SCHED_PEOPLE);
+        assert_true(d);
+        c = sched_open_next(r.s, r.now);
+    }
+    assert_non_null(c);
+    for (int second = 0; second < 600; second++) {
+        uint32_t d;
+        while ((d = take(&r, c))) {
+            send_one(&r, c, d);
+            sent++;
+        }
+        rig_run(&r, 1000);
+        while (sched_wake_next(r.s))
+            ;
+    }
+    assert_in_range(sent, 295, 305);
+    rig_close(&r);
+}
+
+static void test_age(void **state)
+{
+    enum sched_age age;
+    uint32_t next, first, second, now;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    first = sched_delivery(r.s, rig_message(&r, "d", 1, SCHED_PEOPLE))->message;
+    r.now += 1000 * 1000;
+    second = sched_delivery(r.s, rig_message(&r, "d", 1, SCHED_PEOPLE))->message;
+    now = (uint32_t)(r.now / 1000);
+    assert_int_equal(sched_aged(r.s, now, &age, &next), 0);
+    assert_int_equal(next, 1000 + 4 * 3600);
+    assert_int_equal(sched_aged(r.s, next, &age, &next), first);
+    assert_int_equal(age, AGE_WARN);
+    assert_int_equal(sched_aged(r.s, 1000 + 4 * 3600, &age, &next), 0);
+    assert_int_equal(sched_aged(r.s, 1000 + 5 * 86400, &age, &next), first);
+    assert_int_equal(age, AGE_EXPIRED);
+    assert_int_equal(sched_aged(r.s, 1000 + 5 * 86400, &age, &next), second);
+    assert_int_equal(age, AGE_WARN);
+    sched_message(r.s, second)->arrived = 0;
+    assert_int_equal(sched_aged(r.s, 1000 + 5 * 86400, &age, &next), second);
+    assert_int_equal(age, AGE_UNKNOWN);
+    rig_close(&r);
+}
+
+/* What was found at start is put in the order of the log, whatever the order it came in. */
+static void test_order_of_arrival(void **state)
+{
+    struct rig r;
+    uint32_t h;
+    uint64_t before = 0;
+
+    (void)state;
+    rig_open(&r);
+    for (uint64_t i = 1; i <= 5000; i++)
+        assert_true(sched_add(r.s, i, 1, 1 + i * 7919 % 5003));
+    sched_sort(r.s);
+    sched_check(r.s);
+    for (h = sched_first(r.s); h; h = sched_message(r.s, h)->next) {
+        uint64_t order = 1 + sched_message(r.s, h)->id * 7919 % 5003;
+        assert_true(order > before);
+        before = order;
+    }
+    rig_close(&r);
+}
+
+/* faults.md 38, 46: a million messages for one dead site. */
+static void test_a_million_for_a_dead_site(void **state)
+{
+    enum {
+        MESSAGES = 1000000,
+        ENTRY = 56 + 9
+    };
+    struct sched_stats stats;
+    struct sched_conn *c;
+    struct rig r;
+    uint32_t d;
+
+    (void)state;
+    rig_open(&r);
+    for (uint32_t i = 0; i < MESSAGES; i++)
+        rig_message(&r, "dead@dead", i % 1000, SCHED_PEOPLE);
+    rig_place(&r, UINT64_C(86400000) * 365);
+    while (sched_tick(r.s, r.now) == r.now)
+        ;
+    while ((c = sched_open_next(r.s, r.now)))
+        sched_closed(r.s, c, END_FAILED, 1, r.now);
+    sched_stats(r.s, &stats);
+    printf("a million messages: %.1f octets each, with the spool's entry %.1f\n",
+        (double)stats.memory / MESSAGES, (double)stats.memory / MESSAGES + ENTRY);
+    assert_true(stats.memory / MESSAGES + ENTRY < 200);
+    assert_int_equal(stats.waiting_for_sites, MESSAGES);
+    d = rig_message(&r, "well@well", 1, SCHED_PEOPLE); /* and another one is served at once */
+    rig_place(&r, 300000);
+    c = sched_open_next(r.s, r.now);
+    assert_non_null(c);
+    assert_int_equal(take(&r, c), d);
+    rig_close(&r);
+}
+
+/* ---- any events in any order */
+
+struct live {
+    struct sched_conn *conn[64];
+    uint32_t held[64];
+    unsigned conns, helds;
+};
+
+static void random_conn(struct rig *r, struct live *l)
+{
+    unsigned i = (unsigned)rig_random(r, l->conns);
+    struct sched_conn *c = l->conn[i];
+    uint32_t d = c->delivery;
+
+    if (c->state == CONN_BUSY && d && rig_random(r, 4)) {
+        sched_answered(r->s, c, rig_random(r, 8), r->now);
+        switch (rig_random(r, 4)) {
+        case 0:
+            sched_defer(r->s, d, r->now);
+            break;
+        case 1:
+            sched_put_ready(r->s, d, r->now);
+            break;
+        default:
+            rig_finish(r, d);
+        }
+    }
+    if (!c->delivery && rig_random(r, 8)) {
+        take(r, c);
+        return;
+    }
+    d = c->delivery;
+    if (d)
+        sched_dropped(r->s, c);
+    sched_closed(r->s, c, (enum sched_end)rig_random(r, 4), 1, r->now);
+    if (d)
+        sched_defer(r->s, d, r->now);
+    l->conn[i] = l->conn[--l->conns];
+}
+
+static void random_lookup(struct rig *r)
+{
+    struct sched_dest *d = sched_ask(r->s);
+    struct sched_site *site;
+    char key[16];
+    bool made;
+
+    if (!d)
+        return;
+    snprintf(key, sizeof key, "s%u", (unsigned)rig_random(r, 5));
+    if (rig_random(r, 6) == 0)
+        sched_unplaced(r->s, d, 1, r->now);
+    else if (rig_random(r, 10) == 0)
+        sched_refused(r->s, d, 1, 20000, r->now);
+    else
+        assert_int_equal(
+            sched_placed(r->s, d, str_c(key), 1 + rig_random(r, 200000), r->now, &site, &made), 0);
+}
+
+/* An operator's hands in it. */
+static void random_claim(struct rig *r, struct live *l)
+{
+    uint32_t m = sched_first(r->s), d, reason;
+
+    for (uint64_t i = rig_random(r, 20); m && i; i--)
+        m = sched_message(r->s, m)->next;
+    d = m ? sched_message(r->s, m)->first : 0;
+    if (d && sched_delivery(r->s, d)->state != SCHED_ACTIVE) {
+        sched_claim(r->s, d);
+        switch (rig_random(r, 3)) {
+        case 0:
+            sched_hold(r->s, d, 1);
+            break;
+        case 1:
+            sched_put_ready(r->s, d, r->now);
+            break;
+        default:
+            rig_finish(r, d);
+        }
+    }
+    if ((d = sched_doomed(r->s, &reason)) && l->helds < 64)
+        l->held[l->helds++] = d;
+    else if (d)
+        rig_finish(r, d);
+    if (l->helds && rig_random(r, 2))
+        rig_finish(r, l->held[--l->helds]);
+}
+
+static void random_event(struct rig *r, struct live *l)
+{
+    struct sched_conn *c;
+    char name[16];
+
+    switch (rig_random(r, 8)) {
+    case 0:
+    case 1:
+        snprintf(name, sizeof name, "d%u", (unsigned)rig_random(r, 12));
+        rig_message(r, name, (uint32_t)rig_random(r, 5), (enum sched_class)rig_random(r, 3));
+        break;
+    case 2:
+        random_lookup(r);
+        break;
+    case 3:
+        if (l->conns < 64 && (c = sched_open_next(r->s, r->now)))
+            l->conn[l->conns++] = c;
+        sched_wake_next(r->s);
+        break;
+    case 4:
+        r->now += rig_random(r, 30000);
+        sched_tick(r->s, r->now);
+        break;
+    case 5:
+        random_claim(r, l);
+        break;
+    default:
+        if (l->conns)
+            random_conn(r, l);
+    }
+}
+
+/* Each delivery is in one place, no limit is passed, nothing is lost: and in the end all goes. */
+static void test_any_events(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 40; seed++) {
+        struct live l = {0};
+        struct rig r;
+        rig_open(&r);
+        r.seed = seed;
+        r.set.connections = 12;
+        r.set.per_site = 4;
+        sched_reconfigure(r.s, &r.set, r.now);
+        for (int i = 0; i < 4000; i++) {
+            random_event(&r, &l);
+            if (i % 10 == 0)
+                sched_check(r.s);
+        }
+        rig_close(&r);
+    }
+}
+
+/* Whatever has happened: with remotes that work, everything is delivered. */
+static void test_nothing_is_forgotten(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct live l = {0};
+        struct sched_stats stats;
+        struct rig r;
+        rig_open(&r);
+        r.seed = seed;
+        for (int i = 0; i < 3000; i++)
+            random_event(&r, &l);
+        while (l.helds)
+            rig_finish(&r, l.held[--l.helds]);
+        for (int i = 0; i < 200000; i++) {
+            uint32_t reason, d;
+            struct sched_conn *c;
+            rig_place(&r, 3600000);
+            while ((d = sched_doomed(r.s, &reason)))
+                rig_finish(&r, d);
+            while (l.conns < 64 && (c = sched_open_next(r.s, r.now)))
+                l.conn[l.conns++] = c;
+            while (sched_wake_next(r.s))
+                ;
+            for (unsigned k = l.conns; k-- > 0;) {
+                c = l.conn[k];
+                if (c->delivery) {
+                    d = c->delivery;
+                    sched_answered(r.s, c, true, r.now);
+                    rig_finish(&r, d);
+                }
+                if (take(&r, c))
+                    continue;
+                sched_closed(r.s, c, END_DONE, 0, r.now);
+                l.conn[k] = l.conn[--l.conns];
+            }
+            rig_run(&r, 20000);
+            sched_stats(r.s, &stats);
+            if (!stats.messages[SCHED_READY] && !stats.messages[SCHED_DEFERRED] &&
+                !stats.messages[SCHED_ACTIVE])
+                break;
+        }
+        sched_check(r.s);
+        assert_int_equal(stats.messages[SCHED_READY], 0);
+        assert_int_equal(stats.messages[SCHED_DEFERRED], 0);
+        assert_int_equal(stats.messages[SCHED_ACTIVE], 0);
+        rig_close(&r);
+    }
+}
+
+int main(void)
+{
+    static const uint8_t key[16] = {1};
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_senders_take_turns),
+        cmocka_unit_test(test_bulk_does_not_starve_people),
+        cmocka_unit_test(test_connections_grow_and_shrink),
+        cmocka_unit_test(test_one_too_many_is_no_failure),
+        cmocka_unit_test(test_back_off),
+        cmocka_unit_test(test_no_herd),
+        cmocka_unit_test(test_retry_schedule),
+        cmocka_unit_test(test_another_site_after_the_ttl),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_rate),
+        cmocka_unit_test(test_age),
+        cmocka_unit_test(test_order_of_arrival),
+        cmocka_unit_test(test_a_million_for_a_dead_site),
+        cmocka_unit_test(test_any_events),
+        cmocka_unit_test(test_nothing_is_forgotten),
+    };
+
+    table_seed(key);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
