@@ -57,7 +57,7 @@ struct listing {
     int status;
 };
 
-/* For people: the recipients' addresses in one column. */
+/* For people: the recipients' addresses in one column, and the null sender as it is written. */
 static void flatten(json_t *row)
 {
     const json_t *rcpt = json_object_get(row, "recipients"), *one;
@@ -73,6 +73,8 @@ static void flatten(json_t *row)
         json_array_append_new(to, json_string(more));
     }
     json_object_set_new(row, "to", to);
+    if (spell_str(row, "from").n == 0)
+        json_object_set_new(row, "from", json_string("<>"));
 }
 
 static void print_rows(json_t *rows, bool title)

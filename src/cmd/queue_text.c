@@ -25,20 +25,23 @@ static void put_head(struct buf *out, const json_t *message)
     buf_put(out, STR(">\n"));
 }
 
-/* "last: 2026-11-22 07:33:11 (5 min ago) mx.example said 450 4.2.0 later" */
+/* "last: 2026-11-22 07:33:11 mx.example said 450 4.2.0 later"; without a code it is our own words.
+ */
 static void put_last(struct buf *out, const json_t *last)
 {
-    if (!json_is_object(last))
+    uint64_t code = spell_u64(last, "code");
+
+    if (!code && !spell_str(last, "text").n)
         return;
     buf_put(out, STR("        last: "));
     spell_time(out, last, "time");
     if (spell_str(last, "host").n) {
         buf_put_c(out, ' ');
         spell_put(out, last, "host");
-        buf_put(out, STR(" said"));
+        buf_put(out, code ? STR(" said") : STR(":"));
     }
-    if (spell_u64(last, "code"))
-        buf_printf(out, " %llu", (unsigned long long)spell_u64(last, "code"));
+    if (code)
+        buf_printf(out, " %llu", (unsigned long long)code);
     if (spell_str(last, "enhanced").n) {
         buf_put_c(out, ' ');
         spell_put(out, last, "enhanced");

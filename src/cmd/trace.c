@@ -68,7 +68,7 @@ static void put_said(struct buf *out, const json_t *ev)
     buf_put(out, STR(": "));
     put_host(out, ev, "host", "address");
     if (host && said)
-        buf_put(out, STR(" said"));
+        buf_put(out, spell_u64(ev, "code") ? STR(" said") : STR(":"));
     if (spell_u64(ev, "code"))
         buf_printf(out, " %llu", (unsigned long long)spell_u64(ev, "code"));
     if (spell_str(ev, "enhanced").n) {
