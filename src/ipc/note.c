@@ -38,9 +38,7 @@ const char *note_stage_name(enum note_stage stage)
         [NOTE_COMMAND] = "command",
         [NOTE_CONTENT] = "content",
         [NOTE_COMMIT] = "commit",
-        [NOTE_DIGEST] = "digest",
         [NOTE_DELIVERY] = "delivery",
-        [NOTE_REPORT] = "report",
         [NOTE_RELAY] = "relay"};
 
     return names[stage];

@@ -15,10 +15,8 @@ enum note_stage {
     NOTE_COMMAND,
     NOTE_CONTENT, /* of a message that comes in */
     NOTE_COMMIT,
-    NOTE_DIGEST,
     NOTE_DELIVERY,
-    NOTE_REPORT,
-    NOTE_RELAY,
+    NOTE_RELAY, /* to a next hop */
     NOTE_STAGES,
 };
 

@@ -2,6 +2,8 @@
 
 #include "base/mem.h"
 
+#include "ipc/note.h"
+
 enum {
     ARENA_MAX = 64 << 20,
     CONTENT_HELD_MAX = 256 * 1024, /* larger content is read in pieces while it is delivered */
@@ -159,10 +161,12 @@ void local_deliver(struct local_batch *b)
 
     for (uint32_t i = 0; i < b->count; i++) {
         struct local_message *l = &b->v[i];
+        note_message(l->id, NOTE_DELIVERY);
         if (load(l, &held, &l->why) == 0)
             continue;
         l->failed = true;
         l->rcpts = 0;
     }
+    note_clear(); /* mailboxes take them together */
     deliver_all(b);
 }

@@ -1,6 +1,8 @@
 /* The fibers that deliver into mailboxes here, and what becomes of what they have delivered. */
 #include "base/mem.h"
 
+#include "ipc/note.h"
+
 #include "core/queue/local.h"
 #include "core/trace/trace.h"
 
@@ -138,8 +140,11 @@ void queue_local_fiber(void *arg)
         }
         q->local_active += b->count;
         local_deliver(b);
-        for (uint32_t i = 0; i < b->count; i++)
+        for (uint32_t i = 0; i < b->count; i++) {
+            note_message(b->v[i].id, NOTE_DELIVERY);
             settle(q, &b->v[i]);
+        }
+        note_clear();
         q->local_active -= b->count;
         local_batch_free(b);
         queue_kick(q);
