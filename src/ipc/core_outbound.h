@@ -18,22 +18,17 @@
 
 #include "base/arena.h"
 
-#include "ipc/codec.h"
+#include "ipc/co_outcome.h"
 #include "ipc/inbound_core.h"
 
 enum {
     CO_HOSTS_MAX = 100,        /* of an assignment */
-    CO_RCPTS_MAX = 1000,       /* of a delivery */
     CO_READ_MAX = 60 * 1024,   /* octets of a piece */
     CO_INLINE_MAX = 48 * 1024, /* of content within a delivery */
-    CO_TEXT_MAX = 1024,        /* of a reply as it is kept: the rest is cut */
     CO_OUTCOMES_MAX = 4096,    /* deliveries not confirmed; then outbound pulls nothing more */
     CO_TRIED_MAX = 16,         /* addresses named in a failure */
-    CO_HOST_MAX = 255,         /* octets of a host's name, address or path */
     CO_NAME_MAX = 1024,        /* octets of a site, of a HELO name */
     CO_TRIED_TEXT_MAX = 4096,  /* octets of struct co_closed's tried */
-    CO_TEXTS_MAX = 32 * 1024,  /* octets of all replies of an outcome, so that it fits a frame:
-                                  outbound cuts them shorter where many differ */
 };
 
 enum co_type {
@@ -69,7 +64,7 @@ struct co_host {
 struct co_open {
     uint32_t assignment;
     bool lmtp;
-    bool by_mx; /* from a public MX: own, loopback and unspecified addresses are refused, private
+    bool by_mx; /* from a public MX: own and unspecified addresses are refused, loopback and private
                    ones unless mx-private = yes (hostile.md 129) */
     struct str site;      /* for logs */
     struct str helo_name; /* empty: hostname */
@@ -118,40 +113,7 @@ struct co_read {
     uint32_t n;
 };
 
-/* ---- outcomes */
-
-enum co_verdict {
-    CO_SENT,
-    CO_RELAYED,  /* sent; the next hop lacks DSN, so it will not report */
-    CO_DEFERRED, /* 4yz, or the connection failed with the delivery under way */
-    CO_FAILED,   /* 5yz, or it cannot be sent in this form (5.6.3, 5.6.7, 5.3.4) */
-    CO_UNKNOWN,  /* lost between the end of the message and the reply (RFC 1047): deferred */
-    CO_UNTRIED,  /* one recipient too many for this transaction (RFC 5321 4.5.3.1.10), or the
-                    connection ended before its turn: to be given again at once */
-};
-
-/* What was said, once for all recipients that share it. */
-struct co_reply {
-    uint16_t code; /* of the remote's reply; 0: we say so ourselves */
-    struct err_status status;
-    struct str text; /* one line */
-};
-
-struct co_result {
-    uint32_t index; /* of the recipient */
-    enum co_verdict verdict;
-    uint32_t reply; /* index */
-};
-
-struct co_outcome {
-    uint64_t id;
-    uint16_t attempt;
-    struct str host, address; /* that the connection was to: name; IP, or path */
-    struct co_reply *reply;
-    uint32_t replies;
-    struct co_result *result; /* each recipient given once */
-    uint32_t results;
-};
+/* ---- outcomes (ipc/co_outcome.h) */
 
 struct co_next {
     uint32_t assignment;
@@ -199,9 +161,6 @@ struct co_attach {
  * all texts but prefix and content: outbound escapes what a remote said. Slices point into p. */
 void co_open_encode(const struct co_open *v, struct buf *out);
 int co_open_decode(struct arena *a, struct str p, struct co_open *v, struct err *e);
-/* An outcome alone: by which outbound keeps it. */
-void co_outcome_encode(const struct co_outcome *v, struct buf *out);
-int co_outcome_decode(struct arena *a, struct str p, struct co_outcome *v, struct err *e);
 void co_next_encode(const struct co_next *v, struct buf *out);
 int co_next_decode(struct arena *a, struct str p, struct co_next *v, struct err *e);
 void co_given_encode(const struct co_given *v, struct buf *out);

@@ -150,6 +150,13 @@ struct teller {
     struct buf frame, reply;
 };
 
+static void teller_release(struct teller *m)
+{
+    arena_done(&m->arena);
+    buf_release(&m->frame);
+    buf_release(&m->reply);
+}
+
 static int attach_frame(struct teller *m, const struct co_attach *attach, struct err *e)
 {
     struct to_core *t = m->core;
@@ -220,8 +227,10 @@ static int tell(struct teller *m, struct err *e)
         rc = tell_flying(m, e);
     while (rc >= 0 && to_core_same(m->core, m->generation)) {
         rc = tell_outcomes(m, true, e);
-        if (rc == 0)
+        if (rc == 0) {
+            teller_release(m);
             rc = cond_wait(&m->core->untold, "outcomes to tell", e);
+        }
     }
     return rc;
 }
@@ -236,9 +245,7 @@ static void teller_main(void *arg)
     buf_init(&m.frame, CHANNEL_FRAME_MAX);
     buf_init(&m.reply, CHANNEL_FRAME_MAX);
     tell(&m, &e);
-    arena_done(&m.arena);
-    buf_done(&m.frame);
-    buf_done(&m.reply);
+    teller_release(&m);
     /* Without memory core would wait for ever to be attached: the next one begins anew. */
     if (e.class != ERR_NONE && e.class != ERR_CANCELLED && to_core_same(t, m.generation))
         channel_cut(t->channel, &e);
