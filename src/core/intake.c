@@ -12,6 +12,7 @@
 #include "core/directory/directory.h"
 #include "core/history.h"
 #include "core/message.h"
+#include "core/queue/expanded.h"
 #include "core/recipients.h"
 #include "core/upload.h"
 
@@ -201,6 +202,7 @@ struct commit {
     struct intake *in;
     struct channel_call from;
     struct message *m;
+    struct expanded *expanded; /* what to tell the sender afterwards */
 };
 
 static void answer_commit(struct channel_call to, const struct err *e)
@@ -253,6 +255,9 @@ static int take_commit(struct commit *c, struct err *e)
     if (message_decode(m, e) < 0 || expand(c->in, m, e) < 0)
         return -1;
     m->envelope.arrived_ms = wall_ms();
+    m->envelope.given = m->commit.envelope;
+    if (expanded_take(&m->envelope, &c->expanded, e) < 0)
+        return -1;
     if (m->upload && m->upload->large) {
         if (m->commit.content.n && spool_large_write(m->upload->large, m->commit.content, e) < 0)
             return -1;
@@ -289,6 +294,9 @@ static void commit_fiber(void *arg)
         history_not_kept(core, id, &e);
     }
     answer_commit(c->from, &e);
+    if (c->expanded && e.class == ERR_NONE)
+        expanded_tell(c->expanded, core->reporter, core->event);
+    expanded_free(c->expanded);
     message_free(c->m);
     mem_free(c);
 }
