@@ -45,6 +45,10 @@ def test_demo():
         "Grüße von veredus 🐎",
         r"stages\.csv",
         "Lieber Bob",
+        r"mx: 451 4\.7\.1 Greylisted",
+        r"mx: 250 2\.0\.0 Taken",
+        r"carol@elsewhere\.test not yet: .* said 451",
+        r"carol@elsewhere\.test sent on: .* said 250",
     ):
         assert re.search(wanted, said), f"no {wanted}: {said}"
 

@@ -88,8 +88,10 @@ static int write_config(const struct demo_server *s, struct err *e)
         "data     = \"%s/data\"\n"
         "listen \"mx\"         { protocol = smtp        address = {\"127.0.0.1:%u\"} }\n"
         "listen \"submission\" { protocol = submission  address = {\"127.0.0.1:%u\"} }\n"
-        "relay { allow = {\"127.0.0.0/8\"} }\n",
-        s->directory, s->smtp_port, s->submission_port);
+        "relay { allow = {\"127.0.0.0/8\"} }\n"
+        "queue { retry = {\"1s\", \"1m\"} }\n"
+        "route \"elsewhere.test\" { via = \"smtp:[127.0.0.1]:%u\" }\n",
+        s->directory, s->smtp_port, s->submission_port, s->mx_port);
     bad = ferror(f);
     if (fclose(f) != 0 || bad)
         return err_os(e, errno, "demo", "%s: cannot write", s->config_path);
@@ -229,14 +231,14 @@ static int start(struct demo_server *s, int log, struct err *e)
     return status;
 }
 
-int demo_server_start(struct demo_server *s, const char *program, struct err *e)
+int demo_server_start(struct demo_server *s, const char *program, unsigned mx_port, struct err *e)
 {
     char path[DEMO_PATH_SIZE];
     sigset_t set = ending();
     int log, status;
 
     sigprocmask(SIG_BLOCK, &set, NULL);
-    *s = (struct demo_server){.program = program};
+    *s = (struct demo_server){.program = program, .mx_port = mx_port};
     if (temp_dir_make(path, DEMO_PATH_SIZE - 16, NULL, "demo") < 0)
         return err_os(e, errno, "demo", "%s: cannot create", path);
     snprintf(s->directory, sizeof s->directory, "%s", path);

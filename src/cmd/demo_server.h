@@ -18,13 +18,14 @@ struct demo_server {
     char config_path[DEMO_PATH_SIZE + 16];
     struct net_address smtp;
     unsigned smtp_port, submission_port;
+    unsigned mx_port; /* where the host of elsewhere.test listens */
     pid_t pid;
     int ended; /* wait status */
 };
 
 /* Directory, configuration, domain and accounts, the server, and its first sign of life. From here
  * on Ctrl-C and its like wait until they are asked for: nothing is left behind. */
-int demo_server_start(struct demo_server *s, const char *program, struct err *e);
+int demo_server_start(struct demo_server *s, const char *program, unsigned mx_port, struct err *e);
 
 bool demo_server_interrupted(void);
 
