@@ -37,9 +37,11 @@ void to_core_handle(struct to_core *t, const struct to_core_handler *handler, vo
 
 /* ---- what core says */
 
+/* What cannot be understood would be waited for by core for ever: the next one begins anew. */
 static void broken(struct to_core *t, const struct err *why)
 {
     log_error(t->event, EV_OUT_UNAVAILABLE, kv_err(why));
+    channel_cut(t->channel, why);
 }
 
 static void on_open(struct to_core *t, struct str payload)
@@ -49,10 +51,16 @@ static void on_open(struct to_core *t, struct str payload)
     struct err e;
 
     arena_init(&a, CHANNEL_FRAME_MAX);
-    if (co_open_decode(&a, payload, &open, &e) < 0)
-        broken(t, &e);
-    else
+    if (co_open_decode(&a, payload, &open, &e) == 0) {
         t->handler->open(t->arg, &open);
+    } else if (e.class == ERR_TEMPORARY) {
+        struct co_closed closed = {.assignment = open.assignment,
+            .end = CO_ENDED_FAILED,
+            .why = {.status = e.status, .text = str_c(e.text)}};
+        to_core_closed(t, t->generation, &closed);
+    } else {
+        broken(t, &e);
+    }
     arena_done(&a);
 }
 
@@ -77,7 +85,7 @@ static void on_confirm(struct to_core *t, struct str payload)
 
     arena_init(&a, 2 * CHANNEL_FRAME_MAX);
     if (co_confirm_decode(&a, payload, &v, &count, &e) < 0) {
-        broken(t, &e); /* they are told again to the next core, and confirmed then */
+        broken(t, &e);
         count = 0;
     }
     for (uint32_t i = 0; i < count; i++)

@@ -344,15 +344,14 @@ static bool work(struct courier *c)
         enum co_given_kind kind;
         if (pull(c, &kind) < 0 || kind == CO_END)
             return false;
-        if (kind == CO_DELIVERY && send_delivery(c) < 0)
-            return false;
-        if (kind == CO_DELIVERY) {
-            /* its outcome goes with the next question, or with the end */
-        } else if (!c->work && !c->closing && !c->service->draining) {
-            if (park(c))
-                return true;
+        /* Its outcome goes with the next question, or with the end. */
+        if (kind == CO_DELIVERY && send_delivery(c) < 0) {
+            c->end = CO_ENDED_LOST;
+            c->why = (struct answer){.status = STATUS(4, 3, 0), .text = STR("out of resources")};
             return false;
         }
+        if (kind == CO_NOTHING && !c->work && !c->closing && !c->service->draining)
+            return park(c);
     }
     if (c->stream && c->is_broken)
         note_lost(c);

@@ -60,6 +60,7 @@ struct rig {
     struct channel_call asked;
     uint32_t attaches, flying, confirmed, greeted;
     struct co_next last_next; /* numbers alone */
+    uint64_t fail_at;         /* of mem_fail_at(): the stubs' own allocations do not count */
 
     struct to_core to_core;
     struct dns_client dns;
