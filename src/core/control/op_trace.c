@@ -12,7 +12,7 @@
 #include "core/control/mail_json.h"
 #include "core/control/op.h"
 #include "core/core.h"
-#include "core/trace/trace.h"
+#include "core/trace/search.h"
 
 enum {
     ARENA_MAX = 8 << 20,

@@ -1,4 +1,5 @@
-/* The searches of trace.h on a directory of segments. */
+#include "core/trace/search.h"
+
 #include <errno.h>
 
 #include "base/mem.h"

@@ -11,6 +11,7 @@
 
 #include "core/spool/format.h"
 #include "core/trace/index.h"
+#include "core/trace/search.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

@@ -10,6 +10,7 @@
 
 #include "core/spool/format.h"
 #include "core/trace/append.h"
+#include "core/trace/search.h"
 
 enum {
     GATHERED_MAX = 8 << 20, /* octets: a disk that stands still for seconds loses nothing */

@@ -145,13 +145,3 @@ int trace_find_ids(struct trace *t, struct arena *arena, struct str address, int
     uint32_t limit, struct trace_ids *found, struct err *e);
 int trace_find(struct trace *t, struct arena *arena, struct trace_query *query,
     struct trace_event **found, uint32_t *count, struct err *e);
-
-/* The same on a directory that no server writes; blocks, from any thread. */
-struct trace_source {
-    const struct sys *sys;
-    const char *path;
-};
-int trace_search_ids(const struct trace_source *source, struct arena *arena, struct str address,
-    int64_t since_ms, uint32_t limit, struct trace_ids *found, struct err *e);
-int trace_search(const struct trace_source *source, struct arena *arena, struct trace_query *query,
-    struct trace_event **found, uint32_t *count, struct err *e);

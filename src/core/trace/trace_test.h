@@ -13,6 +13,7 @@
 
 #include "core/trace/append.h"
 #include "core/trace/index.h"
+#include "core/trace/search.h"
 
 static char trace_dir[512];
 static struct sys trace_sys; /* a copy of the real one, whose clock and calls tests may replace */
