@@ -7,7 +7,7 @@
 
 #include "run/run_test.h"
 
-#include "core/spool/fake_disk.h"
+#include "io/fake_disk.h"
 
 #define PATH "/queue/holds"
 

@@ -7,7 +7,8 @@
  */
 #pragma once
 
-#include "core/spool/fake_disk.h"
+#include "io/fake_disk.h"
+
 #include "core/spool/store.h"
 
 enum {

@@ -5,7 +5,8 @@
 
 #include "run/run_test.h"
 
-#include "core/spool/fake_disk.h"
+#include "io/fake_disk.h"
+
 #include "core/spool/spool.h"
 
 enum {

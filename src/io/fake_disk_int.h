@@ -1,9 +1,9 @@
-/* core/spool/fake_disk_int.h: the fake disk from inside. */
+/* io/fake_disk_int.h: the fake disk from inside. */
 #pragma once
 
 #include <pthread.h>
 
-#include "core/spool/fake_disk.h"
+#include "io/fake_disk.h"
 
 enum {
     SECTOR = 512,

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 
-#include "core/spool/fake_disk_int.h"
+#include "io/fake_disk_int.h"
 
 /* ---- after the cut */
 

@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-#include "core/spool/fake_disk_int.h"
+#include "io/fake_disk_int.h"
 
 static struct fake_disk *disk_of(const struct sys *s)
 {
