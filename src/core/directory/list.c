@@ -42,10 +42,55 @@ static void bind_text(sqlite3_stmt *q, int i, struct str text)
     sql_bind_str(q, i, text.n ? text : STR(""));
 }
 
+typedef int take_fn(struct job *j, sqlite3_stmt *q, void *row, struct err *e);
+
+/* Steps through what the statement gives; rows of `size` octets go to j->rows. */
+static int take_rows(struct job *j, sqlite3_stmt *q, size_t size, take_fn *take, struct err *e)
+{
+    int status;
+
+    while ((status = sql_step(&j->d->sql, q, e)) > 0) {
+        if (take(j, q, (char *)j->rows + j->count * size, e) < 0) {
+            sql_end(q);
+            return -1;
+        }
+        j->count++;
+    }
+    return status;
+}
+
+typedef int query_fn(struct job *j, struct err *e);
+
+/* A page of at most j->limit rows. */
+static int run_list(struct job *j, size_t size, query_fn *query, uint32_t *count, struct err *e)
+{
+    j->rows = arena_array(j->arena, (size_t)j->limit, size);
+    if (!j->rows)
+        return err_memory(e, "directory");
+    if (job_run(j, query, e) < 0)
+        return -1;
+    *count = j->count;
+    return 0;
+}
+
+/* The one with this key: j->count is 0 where there is none. */
+static int run_show(
+    struct job *j, struct arena *a, struct str key, size_t size, query_fn *query, struct err *e)
+{
+    j->arena = a;
+    j->flag = true;
+    j->rows = arena_array(a, 1, size);
+    if (!j->rows || !arena_dup(&j->own, key, &j->key))
+        return err_memory(e, "directory");
+    return job_run(j, query, e);
+}
+
 /* ---- domains */
 
-static int take_domain(struct job *j, sqlite3_stmt *q, struct directory_domain *row, struct err *e)
+static int take_domain(struct job *j, sqlite3_stmt *q, void *to, struct err *e)
 {
+    struct directory_domain *row = to;
+
     row->relay = sql_column_i64(q, 1) != 0;
     row->taken = schema_recipients(sql_column_i64(q, 2));
     row->enabled = sql_column_i64(q, 3) != 0;
@@ -60,24 +105,14 @@ static int take_domain(struct job *j, sqlite3_stmt *q, struct directory_domain *
 
 static int query_domains(struct job *j, struct err *e)
 {
-    struct sql *sql = &j->d->sql;
-    sqlite3_stmt *q = sql_use(sql, j->flag ? DIR_DOMAIN_SHOW : DIR_DOMAIN_LIST, e);
-    struct directory_domain *v = j->rows;
-    int status;
+    sqlite3_stmt *q = sql_use(&j->d->sql, j->flag ? DIR_DOMAIN_SHOW : DIR_DOMAIN_LIST, e);
 
     if (!q)
         return -1;
     bind_text(q, 1, j->key);
     if (!j->flag)
         sql_bind_i64(q, 2, j->limit);
-    while ((status = sql_step(sql, q, e)) > 0) {
-        if (take_domain(j, q, &v[j->count], e) < 0) {
-            sql_end(q);
-            return -1;
-        }
-        j->count++;
-    }
-    return status;
+    return take_rows(j, q, sizeof(struct directory_domain), take_domain, e);
 }
 
 int directory_domain_show(struct directory *d, struct arena *a, struct str name,
@@ -90,12 +125,7 @@ int directory_domain_show(struct directory *d, struct arena *a, struct str name,
         return -1;
     if (name_domain(d, name, &n, e) < 0)
         return err_prefix(e, "%.*s", STR_ARG(name));
-    j->arena = a;
-    j->flag = true;
-    j->rows = ARENA_NEW(a, struct directory_domain);
-    if (!j->rows || !arena_dup(&j->own, n.domain, &j->key))
-        return err_memory(e, "directory");
-    if (job_run(j, query_domains, e) < 0)
+    if (run_show(j, a, n.domain, sizeof *domain, query_domains, e) < 0)
         return -1;
     if (j->count == 0)
         return err_set(e, ERR_PERMANENT, "directory", "%.*s: no such domain", STR_ARG(name));
@@ -114,21 +144,18 @@ int directory_domain_list(struct directory *d, struct arena *a, const struct dir
     if (page->after.n &&
         (name_domain(d, page->after, &n, e) < 0 || !arena_dup(&j->own, n.domain, &j->key)))
         return err_set(e, ERR_PERMANENT, "directory", "after: not a domain");
-    j->rows = arena_array(a, (size_t)j->limit, sizeof **domain);
-    if (!j->rows)
-        return err_memory(e, "directory");
-    if (job_run(j, query_domains, e) < 0)
+    if (run_list(j, sizeof **domain, query_domains, count, e) < 0)
         return -1;
     *domain = j->rows;
-    *count = j->count;
     return 0;
 }
 
 /* ---- accounts */
 
-static int take_account(
-    struct job *j, sqlite3_stmt *q, struct directory_account *row, struct err *e)
+static int take_account(struct job *j, sqlite3_stmt *q, void *to, struct err *e)
 {
+    struct directory_account *row = to;
+
     row->id = (uint64_t)sql_column_i64(q, 0);
     row->enabled = sql_column_i64(q, 3) != 0;
     row->quota = (uint64_t)sql_column_i64(q, 4);
@@ -141,10 +168,7 @@ static int take_account(
 
 static int query_accounts(struct job *j, struct err *e)
 {
-    struct sql *sql = &j->d->sql;
-    sqlite3_stmt *q = sql_use(sql, j->flag ? DIR_ACCOUNT_SHOW : DIR_ACCOUNT_LIST, e);
-    struct directory_account *v = j->rows;
-    int status;
+    sqlite3_stmt *q = sql_use(&j->d->sql, j->flag ? DIR_ACCOUNT_SHOW : DIR_ACCOUNT_LIST, e);
 
     if (!q)
         return -1;
@@ -153,14 +177,7 @@ static int query_accounts(struct job *j, struct err *e)
         bind_text(q, 2, j->domain);
         sql_bind_i64(q, 3, j->limit);
     }
-    while ((status = sql_step(sql, q, e)) > 0) {
-        if (take_account(j, q, &v[j->count], e) < 0) {
-            sql_end(q);
-            return -1;
-        }
-        j->count++;
-    }
-    return status;
+    return take_rows(j, q, sizeof(struct directory_account), take_account, e);
 }
 
 int directory_account_show(struct directory *d, struct arena *a, struct str address,
@@ -173,12 +190,7 @@ int directory_account_show(struct directory *d, struct arena *a, struct str addr
         return -1;
     if (name_parse(d, address, &n, e) < 0)
         return err_prefix(e, "%.*s", STR_ARG(address));
-    j->arena = a;
-    j->flag = true;
-    j->rows = ARENA_NEW(a, struct directory_account);
-    if (!j->rows || !arena_dup(&j->own, n.key, &j->key))
-        return err_memory(e, "directory");
-    if (job_run(j, query_accounts, e) < 0)
+    if (run_show(j, a, n.key, sizeof *account, query_accounts, e) < 0)
         return -1;
     if (j->count == 0)
         return err_set(e, ERR_PERMANENT, "directory", "%.*s: no such account", STR_ARG(address));
@@ -193,13 +205,9 @@ int directory_account_list(struct directory *d, struct arena *a, const struct di
 
     if (!j || open_rows(d, j, a, page, e) < 0 || after_key(d, j, page->after, e) < 0)
         return -1;
-    j->rows = arena_array(a, (size_t)j->limit, sizeof **account);
-    if (!j->rows)
-        return err_memory(e, "directory");
-    if (job_run(j, query_accounts, e) < 0)
+    if (run_list(j, sizeof **account, query_accounts, count, e) < 0)
         return -1;
     *account = j->rows;
-    *count = j->count;
     return 0;
 }
 
@@ -235,27 +243,25 @@ static int take_targets(struct job *j, struct str key, struct directory_alias *r
     return status;
 }
 
+static int take_alias(struct job *j, sqlite3_stmt *q, void *to, struct err *e)
+{
+    struct directory_alias *row = to;
+
+    if (dup_column(j, q, 1, &row->address, e) < 0)
+        return -1;
+    return take_targets(j, sql_column(q, 0), row, e);
+}
+
 static int query_aliases(struct job *j, struct err *e)
 {
-    struct sql *sql = &j->d->sql;
-    sqlite3_stmt *q = sql_use(sql, DIR_ALIAS_LIST, e);
-    struct directory_alias *v = j->rows;
-    int status;
+    sqlite3_stmt *q = sql_use(&j->d->sql, DIR_ALIAS_LIST, e);
 
     if (!q)
         return -1;
     bind_text(q, 1, j->key);
     bind_text(q, 2, j->domain);
     sql_bind_i64(q, 3, j->limit);
-    while ((status = sql_step(sql, q, e)) > 0) {
-        if (dup_column(j, q, 1, &v[j->count].address, e) < 0 ||
-            take_targets(j, sql_column(q, 0), &v[j->count], e) < 0) {
-            sql_end(q);
-            return -1;
-        }
-        j->count++;
-    }
-    return status;
+    return take_rows(j, q, sizeof(struct directory_alias), take_alias, e);
 }
 
 int directory_alias_list(struct directory *d, struct arena *a, const struct directory_page *page,
@@ -265,35 +271,26 @@ int directory_alias_list(struct directory *d, struct arena *a, const struct dire
 
     if (!j || open_rows(d, j, a, page, e) < 0 || after_key(d, j, page->after, e) < 0)
         return -1;
-    j->rows = arena_array(a, (size_t)j->limit, sizeof **alias);
-    if (!j->rows)
-        return err_memory(e, "directory");
-    if (job_run(j, query_aliases, e) < 0)
+    if (run_list(j, sizeof **alias, query_aliases, count, e) < 0)
         return -1;
     *alias = j->rows;
-    *count = j->count;
     return 0;
+}
+
+static int take_name(struct job *j, sqlite3_stmt *q, void *to, struct err *e)
+{
+    return dup_column(j, q, 0, to, e);
 }
 
 static int query_aliases_of(struct job *j, struct err *e)
 {
-    struct sql *sql = &j->d->sql;
-    sqlite3_stmt *q = sql_use(sql, DIR_ALIASES_OF, e);
-    struct str *v = j->rows;
-    int status;
+    sqlite3_stmt *q = sql_use(&j->d->sql, DIR_ALIASES_OF, e);
 
     if (!q)
         return -1;
     sql_bind_str(q, 1, j->key);
-    sql_bind_i64(q, 2, DIRECTORY_PAGE_MAX);
-    while ((status = sql_step(sql, q, e)) > 0) {
-        if (dup_column(j, q, 0, &v[j->count], e) < 0) {
-            sql_end(q);
-            return -1;
-        }
-        j->count++;
-    }
-    return status;
+    sql_bind_i64(q, 2, j->limit);
+    return take_rows(j, q, sizeof(struct str), take_name, e);
 }
 
 int directory_aliases_of(struct directory *d, struct arena *a, struct str address,
@@ -307,12 +304,11 @@ int directory_aliases_of(struct directory *d, struct arena *a, struct str addres
     if (name_parse(d, address, &n, e) < 0)
         return err_prefix(e, "%.*s", STR_ARG(address));
     j->arena = a;
-    j->rows = arena_array(a, DIRECTORY_PAGE_MAX, sizeof **alias);
-    if (!j->rows || !arena_dup(&j->own, n.key, &j->key))
+    j->limit = DIRECTORY_PAGE_MAX;
+    if (!arena_dup(&j->own, n.key, &j->key))
         return err_memory(e, "directory");
-    if (job_run(j, query_aliases_of, e) < 0)
+    if (run_list(j, sizeof **alias, query_aliases_of, count, e) < 0)
         return -1;
     *alias = j->rows;
-    *count = j->count;
     return 0;
 }
