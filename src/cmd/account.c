@@ -1,5 +1,6 @@
 #include <stdio.h>
 
+#include "cmd/pages.h"
 #include "cmd/password.h"
 #include "cmd/print.h"
 #include "cmd/request.h"
@@ -56,7 +57,7 @@ int cmd_account_passwd(struct cmd *c)
     return client_run(c, CLIENT_ANY, with_password, op_passwd);
 }
 
-static int list(struct cmd *c, struct client *client, void *arg)
+int cmd_account_list(struct cmd *c)
 {
     static const struct print_column columns[] = {
         {"ADDRESS", "address"},
@@ -65,48 +66,15 @@ static int list(struct cmd *c, struct client *client, void *arg)
         {"USED", "used"},
         {"QUOTA", "quota"},
     };
-    json_t *request = request_new("account.list"), *rows;
-    struct err e;
+    static const struct pages_list accounts = {
+        "account.list", "domain", columns, sizeof columns / sizeof *columns};
 
-    (void)arg;
-    request_str(request, "domain", c->count ? c->args[0] : NULL);
-    rows = client_ask_list(client, request, &e);
-    if (!rows)
-        return cmd_fail_err(&e);
-    if (c->json)
-        print_json(rows);
-    else
-        print_table(rows, columns, sizeof columns / sizeof *columns);
-    json_decref(rows);
-    return EXIT_DONE;
-}
-
-int cmd_account_list(struct cmd *c)
-{
-    return client_run(c, CLIENT_ANY, list, NULL);
-}
-
-static int show(struct cmd *c, struct client *client, void *arg)
-{
-    json_t *request = request_new("account.show"), *account;
-    struct err e;
-
-    (void)arg;
-    request_str(request, "address", c->args[0]);
-    account = client_ask(client, request, &e);
-    if (!account)
-        return cmd_fail_err(&e);
-    if (c->json)
-        print_json(account);
-    else
-        print_object(account);
-    json_decref(account);
-    return EXIT_DONE;
+    return pages_list(c, &accounts);
 }
 
 int cmd_account_show(struct cmd *c)
 {
-    return client_run(c, CLIENT_ANY, show, NULL);
+    return request_show(c, CLIENT_ANY, "account.show", "address");
 }
 
 int cmd_account_disable(struct cmd *c)

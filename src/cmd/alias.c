@@ -2,7 +2,7 @@
 
 #include "base/buf.h"
 
-#include "cmd/print.h"
+#include "cmd/pages.h"
 #include "cmd/request.h"
 
 enum {
@@ -32,28 +32,13 @@ int cmd_alias_remove(struct cmd *c)
     return client_run(c, CLIENT_ANY, with_targets, op_remove);
 }
 
-static int list(struct cmd *c, struct client *client, void *arg)
-{
-    static const struct print_column columns[] = {{"ADDRESS", "address"}, {"TARGETS", "targets"}};
-    json_t *request = request_new("alias.list"), *rows;
-    struct err e;
-
-    (void)arg;
-    request_str(request, "domain", c->count ? c->args[0] : NULL);
-    rows = client_ask_list(client, request, &e);
-    if (!rows)
-        return cmd_fail_err(&e);
-    if (c->json)
-        print_json(rows);
-    else
-        print_table(rows, columns, sizeof columns / sizeof *columns);
-    json_decref(rows);
-    return EXIT_DONE;
-}
-
 int cmd_alias_list(struct cmd *c)
 {
-    return client_run(c, CLIENT_ANY, list, NULL);
+    static const struct print_column columns[] = {{"ADDRESS", "address"}, {"TARGETS", "targets"}};
+    static const struct pages_list aliases = {
+        "alias.list", "domain", columns, sizeof columns / sizeof *columns};
+
+    return pages_list(c, &aliases);
 }
 
 /* The longest run of whole logical lines (a line that begins with white space continues the one

@@ -6,7 +6,7 @@
 
 #include "ipc/config.h"
 
-#include "cmd/print.h"
+#include "cmd/pages.h"
 #include "cmd/recipients.h"
 #include "cmd/records.h"
 #include "cmd/request.h"
@@ -87,7 +87,7 @@ int cmd_domain_add(struct cmd *c)
     return client_run(c, CLIENT_ANY, add, NULL);
 }
 
-static int list(struct cmd *c, struct client *client, void *arg)
+int cmd_domain_list(struct cmd *c)
 {
     static const struct print_column columns[] = {
         {"DOMAIN", "domain"},
@@ -96,46 +96,15 @@ static int list(struct cmd *c, struct client *client, void *arg)
         {"SEPARATOR", "separator"},
         {"ACCOUNTS", "accounts"},
     };
-    struct err e;
-    json_t *rows = client_ask_list(client, request_new("domain.list"), &e);
+    static const struct pages_list domains = {
+        "domain.list", NULL, columns, sizeof columns / sizeof *columns};
 
-    (void)arg;
-    if (!rows)
-        return cmd_fail_err(&e);
-    if (c->json)
-        print_json(rows);
-    else
-        print_table(rows, columns, sizeof columns / sizeof *columns);
-    json_decref(rows);
-    return EXIT_DONE;
-}
-
-int cmd_domain_list(struct cmd *c)
-{
-    return client_run(c, CLIENT_ANY, list, NULL);
-}
-
-static int show(struct cmd *c, struct client *client, void *arg)
-{
-    json_t *request = request_new("domain.show"), *domain;
-    struct err e;
-
-    (void)arg;
-    request_str(request, "domain", c->args[0]);
-    domain = client_ask(client, request, &e);
-    if (!domain)
-        return cmd_fail_err(&e);
-    if (c->json)
-        print_json(domain);
-    else
-        print_object(domain);
-    json_decref(domain);
-    return EXIT_DONE;
+    return pages_list(c, &domains);
 }
 
 int cmd_domain_show(struct cmd *c)
 {
-    return client_run(c, CLIENT_ANY, show, NULL);
+    return request_show(c, CLIENT_ANY, "domain.show", "domain");
 }
 
 static int set(struct cmd *c, struct client *client, void *arg)

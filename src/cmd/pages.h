@@ -3,6 +3,7 @@
 #pragma once
 
 #include "cmd/client.h"
+#include "cmd/print.h"
 
 /* Asks for page after page and hands each to fn, whose negative result ends it and is returned.
  * request is taken over. -1 with e where a page could not be had. */
@@ -15,3 +16,12 @@ struct json_printer {
 };
 void json_printer_put(struct json_printer *p, const json_t *item);
 void json_printer_end(struct json_printer *p);
+
+/* A whole command: lists what `op` gives, as JSON or as a table. The first argument, where there is
+ * one, is the request's `member`. */
+struct pages_list {
+    const char *op, *member;
+    const struct print_column *columns;
+    unsigned count;
+};
+int pages_list(struct cmd *c, const struct pages_list *what);

@@ -11,3 +11,6 @@ void request_strs(json_t *request, const char *member, const char **values, unsi
 
 /* The common shape: op with the first argument as `member`, through client_do(). */
 int request_simple(struct cmd *c, enum client_need need, const char *op, const char *member);
+
+/* `show`: the same, and the object that comes is printed. */
+int request_show(struct cmd *c, enum client_need need, const char *op, const char *member);
