@@ -66,6 +66,7 @@ static void say_reason(struct queue *q, struct outcome_rcpt *r, uint32_t number)
     if (!why)
         return;
     r->code = why->code;
+    r->status = why->status;
     r->text = why->text;
     r->host = why->host;
     r->address = why->address;
@@ -195,6 +196,7 @@ static void last_words(struct ending *n, struct outcome_rcpt *r)
     if (!why)
         return;
     r->code = why->code;
+    r->status = why->status;
     r->text = why->text;
     r->host = why->host;
     r->address = why->address;

@@ -189,6 +189,7 @@ void queue_reconfigure(struct queue *q, const struct config *config)
     changed = queue_routes_differ(q->config, config);
     q->config = config;
     sched_reconfigure(q->sched, &sched, run_now());
+    q->age_next = run_now(); /* lifetimes may have changed */
     if (routes_make(config, &routes, &e) == 0) {
         routes_free(&q->routes);
         q->routes = routes;
@@ -267,6 +268,9 @@ int queue_add(struct queue *q, const struct spool_found *found)
         sched_forget(q->sched, message);
         return -1;
     }
+    /* The first of an empty queue: nothing was there to grow old. */
+    if (q->age_next == DEADLINE_NONE)
+        q->age_next = run_now();
     queue_kick(q);
     return 0;
 }
