@@ -284,7 +284,7 @@ static void describe(struct courier *c)
     note_set(&(struct note){.message = d->given.id, .stage = NOTE_RELAY});
 }
 
-/* A fresh connection for the delivery in hand. */
+/* The server ended a connection that had been idle: a fresh one for the delivery in hand. */
 static void redial(struct courier *c)
 {
     static const struct answer untried = {
@@ -297,6 +297,25 @@ static void redial(struct courier *c)
         outcome_set_open(c, CO_UNTRIED, &untried);
     else
         courier_deliver(c);
+}
+
+/* It would not have the first message of a fresh connection: the hosts behind it. */
+static void dial_on(struct courier *c)
+{
+    struct answer why = c->broke;
+    uint32_t tried = c->addresses;
+
+    if (!arena_dup(&c->life, c->broke.text, &why.text))
+        why.text = STR_NONE;
+    if (courier_dial_on(c) == 0) {
+        courier_deliver(c);
+        return;
+    }
+    outcome_set_open(c, CO_DEFERRED, &why);
+    if (c->addresses == tried) { /* there is no other */
+        c->end = CO_ENDED_LOST;
+        c->why = why;
+    }
 }
 
 /* The delivery in hand, to its outcome. -1: it could not be begun. */
@@ -317,8 +336,13 @@ static int send_delivery(struct courier *c)
         return -1;
     }
     courier_deliver(c);
-    if (c->now.again)
-        redial(c);
+    while (c->now.again) {
+        c->now.again = false;
+        if (c->messages > 0)
+            redial(c);
+        else
+            dial_on(c);
+    }
     outcome_keep(c);
     note_set(&(struct note){.stage = NOTE_NOTHING});
     return 0;

@@ -76,7 +76,8 @@ struct courier {
     struct answer why; /* in the arena of the assignment */
     struct buf tried;
     uint32_t tried_count, addresses;
-    bool temporary; /* something that was tried may work later */
+    uint32_t host_at, address_at; /* the first that was not tried */
+    bool temporary;               /* something that was tried may work later */
 
     /* the connection */
     struct stream *stream; /* NULL: none */
@@ -117,6 +118,8 @@ void courier_wake(struct courier *c);
 
 /* 0: connected and greeted. -1: no host took it; c->end and c->why are set. */
 int courier_dial(struct courier *c);
+/* The same with the addresses behind the one that has just failed. */
+int courier_dial_on(struct courier *c);
 /* Closes the connection, with QUIT where a command can be said. why is a literal for the log. */
 void courier_hang_up(struct courier *c, const char *why);
 

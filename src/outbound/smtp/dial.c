@@ -234,27 +234,52 @@ static int try_address(struct courier *c, struct str host, const struct net_addr
     return fiber_cancelled() ? -1 : 1;
 }
 
+/* The addresses of a host, behind the first `skip` of them, which were tried. */
+static int try_host(struct courier *c, const struct co_host *host, uint32_t skip)
+{
+    struct addresses list;
+    int rc = 1;
+
+    if (resolve(c, host, &list) < 0)
+        return -1;
+    for (c->address_at = skip; rc > 0 && c->address_at < list.count; c->address_at++) {
+        if (c->addresses == ADDRESSES_MAX)
+            break;
+        c->addresses++;
+        rc = try_address(c, host->name, &list.v[c->address_at]);
+    }
+    return rc;
+}
+
+static int try_hosts(struct courier *c)
+{
+    int rc = 1;
+
+    for (;
+         rc > 0 && c->host_at < c->open.hosts && c->addresses<ADDRESSES_MAX; c->host_at += rc> 0) {
+        rc = try_host(c, &c->open.host[c->host_at], c->address_at);
+        if (rc > 0)
+            c->address_at = 0;
+    }
+    if (rc > 0) {
+        c->end = c->temporary ? CO_ENDED_FAILED : CO_ENDED_REFUSED;
+        log_warning(&c->life_event, EV_SITE_FAILED, kv_str("tried", buf_str(&c->tried)));
+    }
+    return rc == 0 ? 0 : -1;
+}
+
 int courier_dial(struct courier *c)
 {
     c->temporary = false;
-    c->addresses = 0;
-    for (uint32_t i = 0; i < c->open.hosts; i++) {
-        struct addresses list;
-        if (resolve(c, &c->open.host[i], &list) < 0)
-            break;
-        for (uint32_t k = 0; k < list.count && c->addresses < ADDRESSES_MAX; k++) {
-            int rc;
-            c->addresses++;
-            rc = try_address(c, c->open.host[i].name, &list.v[k]);
-            if (rc == 0)
-                return 0;
-            if (rc < 0)
-                return -1;
-        }
-    }
-    c->end = c->temporary ? CO_ENDED_FAILED : CO_ENDED_REFUSED;
-    log_warning(&c->life_event, EV_SITE_FAILED, kv_str("tried", buf_str(&c->tried)));
-    return -1;
+    c->host_at = c->address_at = c->addresses = 0;
+    return try_hosts(c);
+}
+
+int courier_dial_on(struct courier *c)
+{
+    failed(c, c->host, c->address, &c->broke);
+    courier_hang_up(c, "refused");
+    return try_hosts(c);
 }
 
 void courier_hang_up(struct courier *c, const char *why)

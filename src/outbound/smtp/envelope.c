@@ -293,14 +293,22 @@ static bool interrupted(const struct courier *c)
     return fiber_cancelled() || !to_core_same(c->service->core, c->generation);
 }
 
+/* The server ended the connection before it said anything to this transaction. It may have been
+ * idle for too long: a fresh one is made, once. One that was fresh was refused as if at the
+ * greeting (RFC 5321 3.8): the next host is tried, but not where the message may have been taken.
+ */
+static bool may_go_again(const struct courier *c)
+{
+    return c->messages > 0 ? !c->redialled : c->broke.code == 421 || !c->now.wholly_sent;
+}
+
 /* The connection is lost: what does that mean for those who have no answer? */
 static void lost(struct courier *c)
 {
     struct delivery *d = &c->now;
     enum co_verdict verdict = CO_DEFERRED;
 
-    /* A server may close what has been idle at any time, and we saw it only now. */
-    d->again = !d->answered && c->messages > 0 && !c->redialled && c->lost && !fiber_cancelled();
+    d->again = !d->answered && c->lost && !fiber_cancelled() && may_go_again(c);
     if (d->again)
         return;
     if (c->broke.code)
@@ -318,7 +326,7 @@ static void transact(struct courier *c, struct body *b)
 
     if (offer_in_time(c, &f) < 0 || send_message(c, &f) < 0)
         lost(c);
-    c->messages++;
+    c->messages += !c->now.again;
 }
 
 static void deliver_body(struct courier *c)
