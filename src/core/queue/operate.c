@@ -241,22 +241,29 @@ int queue_retry(struct queue *q, const struct queue_filter *filter, uint64_t *co
     return act(q, filter, retry_one, count, e);
 }
 
+/* What an operator was told has been done is done. */
+static int act_durably(
+    struct queue *q, const struct queue_filter *filter, act_fn *fn, uint64_t *count, struct err *e)
+{
+    if (act(q, filter, fn, count, e) < 0)
+        return -1;
+    return *count ? spool_flush(q->spool, e) : 0;
+}
+
 int queue_hold(struct queue *q, const struct queue_filter *filter, uint64_t *count, struct err *e)
 {
-    return act(q, filter, hold_one, count, e);
+    return act_durably(q, filter, hold_one, count, e);
 }
 
 int queue_release(
     struct queue *q, const struct queue_filter *filter, uint64_t *count, struct err *e)
 {
-    return act(q, filter, release_one, count, e);
+    return act_durably(q, filter, release_one, count, e);
 }
 
 int queue_remove(struct queue *q, const struct queue_filter *filter, uint64_t *count, struct err *e)
 {
-    if (act(q, filter, remove_one, count, e) < 0)
-        return -1;
-    return *count ? spool_flush(q->spool, e) : 0;
+    return act_durably(q, filter, remove_one, count, e);
 }
 
 int queue_quarantine(struct queue *q, uint64_t id, const char *why, struct err *e)
@@ -278,5 +285,5 @@ int queue_quarantine(struct queue *q, uint64_t id, const char *why, struct err *
         sched_hold(q->sched, d, HELD_QUARANTINE);
     }
     queue_trace(q, TRACE_QUARANTINED, id, STR_NONE, str_c(why));
-    return 0;
+    return spool_flush(q->spool, e);
 }

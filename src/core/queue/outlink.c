@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/rng.h"
 
 #include "ipc/role.h"
 
@@ -593,25 +594,43 @@ bool queue_has_outbound(const struct queue *q)
     return outlink_newest(q);
 }
 
+/* RFC 5321 5.1: hosts of equal preference in an order of their own each time. */
+static void shuffle(const struct hosts *from, struct co_host *to)
+{
+    for (uint32_t i = 0; i < from->count; i++) {
+        uint32_t first = i, at;
+        while (first > 0 && from->preference[first - 1] == from->preference[i])
+            first--;
+        at = first + (uint32_t)rng_below(i - first + 1);
+        to[i] = to[at];
+        to[at] = from->host[i];
+    }
+}
+
 bool outlink_send_open(
     struct outlink *l, uint32_t number, struct str site, const struct hosts *hosts)
 {
+    struct co_host *order = mem_array(hosts->count, sizeof *order);
     struct co_open o = {
         .assignment = number,
         .lmtp = hosts->lmtp,
         .by_mx = hosts->by_mx,
         .site = str_head(site, CO_NAME_MAX),
         .helo_name = hosts->helo_name,
-        .host = (struct co_host *)(uintptr_t)hosts->host,
+        .host = order,
         .hosts = hosts->count,
     };
     struct buf payload;
     bool sent;
 
+    if (!order)
+        return false;
+    shuffle(hosts, order);
     buf_init(&payload, CHANNEL_FRAME_MAX);
     co_open_encode(&o, &payload);
     sent = buf_ok(&payload) && channel_try_notify(l->channel, CO_OPEN, buf_str(&payload));
     buf_done(&payload);
+    mem_free(order);
     return sent;
 }
 

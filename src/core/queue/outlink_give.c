@@ -38,8 +38,11 @@ static struct str domain_of(struct str address)
     return at < 0 ? STR_NONE : str_from(address, (size_t)at + 1);
 }
 
-static bool is_ascii(struct str s)
+/* A domain name without A-labels to be made, which is its own key. */
+static bool is_name(struct str s)
 {
+    if (!s.n || s.p[0] == '[')
+        return false;
     for (size_t i = 0; i < s.n; i++)
         if ((unsigned char)s.p[i] > 127)
             return false;
@@ -56,7 +59,7 @@ static bool is_this_way(struct choosing *c, uint32_t i, struct route *route)
 
     if (t->kind != TARGET_ADDRESS)
         return false;
-    if (str_empty(way->route.title) && is_ascii(domain) && !str_eq_ascii(domain, way->route.key))
+    if (str_empty(way->route.title) && is_name(domain) && !str_eq_ascii(domain, way->route.key))
         return false;
     return routes_find(c->q->routes, &c->f->arena, c->f->v.given.reverse_path, t->address, route,
                NULL) == 0 &&

@@ -39,6 +39,7 @@ struct hosts {
     bool lmtp, by_mx;
     struct str helo_name;
     uint32_t count;
+    uint16_t *preference; /* of each: equal ones are tried in any order */
     struct co_host host[];
 };
 

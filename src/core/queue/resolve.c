@@ -32,10 +32,11 @@ static size_t size_of_hosts(const struct co_host *host, uint32_t count)
     return size;
 }
 
-static struct hosts *hosts_make(
-    const struct route *route, const struct co_host *host, uint32_t count, bool by_mx)
+/* plan: NULL for a single host */
+static struct hosts *hosts_make(const struct route *route, const struct co_host *host,
+    uint32_t count, bool by_mx, const struct mx_plan *plan)
 {
-    size_t list = count * sizeof *host;
+    size_t list = count * (sizeof *host + sizeof(uint16_t));
     struct hosts *h = mem_alloc(sizeof *h + list + size_of_hosts(host, count) + route->helo_name.n);
     char *p;
 
@@ -45,7 +46,9 @@ static struct hosts *hosts_make(
     h->lmtp = route->kind == ROUTE_LMTP || route->kind == ROUTE_LMTP_UNIX;
     h->by_mx = by_mx;
     h->count = count;
+    h->preference = (uint16_t *)(void *)(h->host + count);
     for (uint32_t i = 0; i < count; i++) {
+        h->preference[i] = plan ? plan->hosts[i].preference : 0;
         h->host[i] = host[i];
         h->host[i].name.p = p;
         memcpy(p, host[i].name.p, host[i].name.n);
@@ -70,7 +73,7 @@ static int fixed_hosts(const struct route *route, struct hosts **hosts, struct e
 
     if (route->kind == ROUTE_LMTP_UNIX)
         host = (struct co_host){.kind = CO_HOST_UNIX, .name = route->name};
-    *hosts = hosts_make(route, &host, 1, false);
+    *hosts = hosts_make(route, &host, 1, false, NULL);
     return *hosts ? 0 : err_memory(e, "queue");
 }
 
@@ -90,7 +93,7 @@ static int literal_host(
     host.name = buf_str(&text);
     if (!host.port)
         host.port = SMTP_PORT;
-    *hosts = buf_ok(&text) ? hosts_make(route, &host, 1, true) : NULL;
+    *hosts = buf_ok(&text) ? hosts_make(route, &host, 1, true, NULL) : NULL;
     buf_done(&text);
     return *hosts ? 0 : err_memory(e, "queue");
 }
@@ -116,7 +119,7 @@ static int mx_hosts(struct queue *q, struct arena *a, const struct route *route,
             .name = plan->hosts[i].name,
             .port = route->port ? route->port : SMTP_PORT,
         };
-    *hosts = hosts_make(route, host, plan->count, true);
+    *hosts = hosts_make(route, host, plan->count, true, plan);
     return *hosts ? 0 : err_memory(e, "queue");
 }
 
