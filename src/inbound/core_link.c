@@ -247,6 +247,7 @@ int core_put(struct core_link *l, uint32_t generation, struct str payload, bool 
     buf_init(&nothing, 0);
     rc = wait ? channel_ask(l->channel, IC_PUT, payload, &nothing, e)
               : channel_notify(l->channel, IC_PUT, payload, e);
+    buf_done(&nothing);
     fiber_deadline_restore(before);
     return rc < 0 && e->class == ERR_CLOSED ? away(e) : rc;
 }
