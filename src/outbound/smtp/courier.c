@@ -48,6 +48,7 @@ static struct courier *new_courier(struct courier_service *s, const struct co_op
     arena_init(&c->life, LIFE_MAX);
     arena_init(&c->connected, CONNECTED_MAX);
     arena_init(&c->mail, MAIL_MAX);
+    arena_init(&c->mail_next, MAIL_MAX);
     buf_init(&c->given, CHANNEL_FRAME_MAX);
     buf_init(&c->text, CO_TEXT_MAX + 1);
     buf_init(&c->tried, CO_TRIED_TEXT_MAX);
@@ -65,6 +66,7 @@ void courier_free(struct courier *c)
     arena_done(&c->life);
     arena_done(&c->connected);
     arena_done(&c->mail);
+    arena_done(&c->mail_next);
     buf_done(&c->given);
     buf_done(&c->text);
     buf_done(&c->tried);
@@ -174,6 +176,7 @@ static bool park(struct courier *c)
     if (idle == 0 || stream_pending(c->stream) || courier_flush(c) < 0)
         return false;
     arena_done(&c->mail);
+    arena_done(&c->mail_next);
     buf_release(&c->given);
     buf_release(&c->text);
     CHECK(c->parked.count == 0);
@@ -197,6 +200,16 @@ static bool may_pull(const struct courier *c)
            (c->offer.mail_max == 0 || c->messages < c->offer.mail_max);
 }
 
+/* The delivery before, whose outcome is told, makes room for the next. */
+static void swap_mail(struct courier *c)
+{
+    struct arena before = c->mail;
+
+    c->mail = c->mail_next;
+    c->mail_next = before;
+    arena_reset(&c->mail_next);
+}
+
 /* Tells what came of the delivery before and gets the next. */
 static int pull(struct courier *c, enum co_given_kind *kind)
 {
@@ -218,7 +231,8 @@ static int pull(struct courier *c, enum co_given_kind *kind)
     c->phase = COURIER_ASKING;
     c->work = false;
     buf_init(&reply, CHANNEL_FRAME_MAX);
-    rc = to_core_next(c->service->core, c->generation, &next, &reply, &c->mail, &given, &e);
+    arena_reset(&c->mail_next);
+    rc = to_core_next(c->service->core, c->generation, &next, &reply, &c->mail_next, &given, &e);
     if (rc < 0) {
         buf_done(&reply);
         if (e.class != ERR_CLOSED && e.class != ERR_CANCELLED)
@@ -227,6 +241,7 @@ static int pull(struct courier *c, enum co_given_kind *kind)
     }
     buf_done(&c->given);
     c->given = reply;
+    swap_mail(c);
     c->greeted = c->in_hand = false;
     *kind = given.kind;
     c->now = (struct delivery){.given = given.delivery};

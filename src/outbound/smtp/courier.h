@@ -95,8 +95,8 @@ struct courier {
     struct event event;
 
     /* the delivery */
-    struct arena mail;
-    struct buf given; /* the frame that it came in */
+    struct arena mail, mail_next; /* of the one in hand; of the one that is asked for */
+    struct buf given;             /* the frame that it came in */
     struct delivery now;
     bool in_hand; /* it is not told */
 

@@ -144,6 +144,46 @@ FIBER_TEST(test_memory_fails_at_each_place)
     rig_close(&rig);
 }
 
+enum {
+    MANY = 200
+};
+
+/* What belongs to a delivery goes with it: a connection holds no more after many than after one. */
+FIBER_TEST(test_many_over_one_connection)
+{
+    static struct rig_delivery many[MANY];
+    struct courier *c;
+    size_t most = 0;
+
+    rig_open(&rig, "");
+    begin();
+    list_remove(&delivery.link);
+    for (unsigned i = 0; i < MANY; i++) {
+        many[i] = delivery;
+        many[i].given.id = 1000 + i;
+        many[i].link = (struct list){0};
+        list_add(&rig.deliveries, &many[i].link);
+    }
+    server = -1;
+    said_n = 0;
+    say("220 mx\r\n");
+    listen_for("EHLO");
+    say("250-mx\r\n250 PIPELINING\r\n");
+    for (unsigned i = 0; i < MANY; i++) {
+        listen_for("DATA\r\n");
+        say("250 ok\r\n250 ok\r\n250 ok\r\n354 go\r\n");
+        listen_for("\r\n.\r\n");
+        c = LIST_FIRST(&rig.service->all, struct courier, link);
+        most = c->mail.used + c->mail_next.used > most ? c->mail.used + c->mail_next.used : most;
+        say("250 taken\r\n");
+    }
+    assert_true(most < 8192);
+    for (unsigned i = 0; i < MANY; i++)
+        rig_outcome_free(rig_outcome(&rig));
+    close(server);
+    rig_close(&rig);
+}
+
 /* DESIGN.md section 9: a parked session is a few thousand octets at most, without a stack. */
 FIBER_TEST(test_idle_courier_is_small)
 {
@@ -164,6 +204,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_memory_fails_at_each_place),
+        cmocka_unit_test(test_many_over_one_connection),
         cmocka_unit_test(test_idle_courier_is_small),
         cmocka_unit_test(test_events),
     };
