@@ -108,7 +108,7 @@ static const struct config_row top_rows[] = {
         .sentence = "Whether mail that an alias forwards elsewhere leaves with a reverse-path of "
                     "ours (SRS), so that SPF holds and bounces find their way back."},
     {TEXT("always-bcc", always_bcc, sound_mailbox), .otherwise = "nobody",
-        .sentence = "Who gets a copy of each message that is accepted."},
+        .sentence = "Who gets a copy of each message that is accepted; nobody is told of it."},
     {NUMBER("shutdown-grace", ROW_TIME, shutdown_grace_ms, SECOND, 10 * MINUTE), .preset = "10s",
         .sentence = "How long running transactions may go on after the server was told to end."},
 };
@@ -175,7 +175,9 @@ static const struct config_row queue_rows[] = {
 
 static const struct config_row dsn_rows[] = {
     {YES_NO("strangers", dsn.strangers), .preset = "yes",
-        .sentence = "Whether strangers may ask for reports of success.", .rfc = "RFC 3461 4.1"},
+        .sentence =
+            "Whether strangers are offered reports (DSN); they hear of failures in any case.",
+        .rfc = "RFC 3461 4.1"},
     {NUMBER("quote", ROW_SIZE, dsn.quote, K, 4 * M), .preset = "50K",
         .sentence = "How much of a message a report quotes; of a larger one its header only.",
         .rfc = "RFC 3461 4.3"},
@@ -384,8 +386,8 @@ const struct config_section config_sections[] = {
         TITLED(route, routes, config_route, 10000, sound_route_title),
         ROWS(route_rows),
         .sentence = "Where mail for a domain (DOMAIN, *.DOMAIN, USER@DOMAIN, *; the longest match "
-                    "wins) goes instead of to its mail exchangers; from \"D\" is a route by "
-                    "sender. A route gives no right to relay.",
+                    "wins) goes instead of to its mail exchangers; \"from D\" is a route by "
+                    "sender, which outranks * alone. A route gives no right to relay.",
         .example = "\"legacy.example\"\n"
                    "via = \"lmtp:[127.0.0.1]:24\"\n"},
     {.name = "map",
