@@ -62,7 +62,7 @@ def _stall(session):
 def _swallow(session):
     while True:
         session.more()
-        session.buffer = b""
+        session.buffer.clear()
 
 
 RESET = Action("RESET", _reset)
@@ -166,7 +166,7 @@ class Session:
         self.transactions = 0
         self.hello = None
         self.ended = None
-        self.buffer = b""
+        self.buffer = bytearray()
         self.sent = []
         self.reset_transaction()
 
@@ -233,12 +233,17 @@ class Session:
             raise Ended("closed by the client")
         self.buffer += part
 
+    def take(self, octets):
+        taken = bytes(self.buffer[:octets])
+        del self.buffer[:octets]
+        return taken
+
     def line(self):
         while b"\n" not in self.buffer:
             self.more()
             if len(self.buffer) > LINE_MAX:
                 self.end("a line without end")
-        line, self.buffer = self.buffer.split(b"\n", 1)
+        line = self.take(self.buffer.index(b"\n") + 1)[:-1]
         self.remote.check(line.endswith(b"\r"), f"a command that ends in LF only: {line!r}")
         return line.rstrip(b"\r")
 
@@ -317,7 +322,7 @@ class Session:
                 break
             scanned = len(self.buffer)
             self.more()
-        self.wire, self.buffer = self.buffer[:end], self.buffer[rest:]
+        self.wire = self.take(rest)[:end]
         self.finish(re.sub(rb"(?m)^\.", b"", self.wire), "DATA")
 
     def do_bdat(self, line):
@@ -325,7 +330,7 @@ class Session:
         size = int(words[1])
         while len(self.buffer) < size:
             self.more()
-        piece, self.buffer = self.buffer[:size], self.buffer[size:]
+        piece = self.take(size)
         if not self.recipients:
             self.say("503 5.5.1 no valid recipients" if self.sender is None else "554 5.5.1 no valid recipients")
             return
@@ -339,6 +344,10 @@ class Session:
             self.play("BDAT", lambda: f"250 2.0.0 {size} octets", line)
 
     def finish(self, content, verb):
+        if not self.recipients:  # a script said 354 nevertheless
+            self.say("554 5.5.1 no valid recipients")
+            self.reset_transaction()
+            return
         message = Message(
             self, self.sender, self.parameters, list(self.recipients), content, self.wire, verb
         )
