@@ -321,6 +321,7 @@ static void pump(struct turn_hook *hook)
         return;
     next = sched_tick(q->sched, run_now());
     start_lookups(q);
+    outlink_confirm(q, spool_durable(q->spool));
     again = outlink_pump(q);
     if (again < next)
         next = again;

@@ -71,11 +71,10 @@ void queue_close(struct queue **q);
 int queue_add(struct queue *q, const struct spool_found *found);
 void queue_durable(struct queue *q);
 
-/* What is deferred by our own storage is tried again at once: the reason has gone. */
+/* What our own storage deferred is tried again at once: the reason has gone. */
 void queue_retry_now(struct queue *q);
 
-/* Suspends until nothing waits for delivery (what is deferred, held or waits for a site in back-off
- * does not count). */
+/* Suspends until nothing waits but what is deferred, held, or waits for a site in back-off. */
 int queue_wait_idle(struct queue *q, struct err *e);
 
 /* ---- for operators */
@@ -89,7 +88,6 @@ enum queue_state {
 };
 
 const char *queue_state_name(enum queue_state state);
-
 struct queue_stats {
     uint64_t messages, waiting, active, deferred, held; /* now: all of them, and in which state */
     uint64_t unread;                                    /* found at start, not yet looked into */
@@ -142,7 +140,6 @@ enum queue_rcpt_state {
 };
 
 const char *queue_rcpt_state_name(enum queue_rcpt_state state);
-
 struct queue_rcpt {
     struct str address;
     enum queue_rcpt_state state;
@@ -191,7 +188,7 @@ struct queue_site {
     uint64_t delivered;
 };
 
-/* Those with most mail waiting first, at most `limit`. Never suspends. */
+/* Most mail waiting first, at most `limit`. Never suspends. */
 int queue_sites(struct queue *q, struct arena *a, uint32_t limit, struct queue_site **site,
     uint32_t *count, struct err *e);
 

@@ -166,18 +166,14 @@ int spool_commit(struct spool *s, struct spool_message *const *m, unsigned n,
 int spool_change(
     struct spool *s, const struct spool_change *changes, unsigned count, struct err *e);
 
-/* What spool_change() was given before the call that returned this ticket is durable when
- * spool_durable() is not less. Tickets grow. */
+/* What was handed in before a ticket is durable once spool_durable() is not less. */
 uint64_t spool_ticket(const struct spool *s);
 uint64_t spool_durable(const struct spool *s);
-/* Has what spool_change() has gathered written now, not within a second. Never suspends. */
-void spool_hurry(struct spool *s);
-
+void spool_hurry(struct spool *s); /* have them written now; never suspends */
 /* Suspends until all that was handed in so far is durable. */
 int spool_flush(struct spool *s, struct err *e);
 
 /* ---- large content, written as it arrives, by another thread than the log's */
-
 int spool_large_begin(struct spool *s, struct spool_large **l, struct err *e);
 int spool_large_write(struct spool_large *l, struct str octets, struct err *e);
 int spool_large_finish(struct spool_large *l, struct err *e); /* durable, but not yet a message */
