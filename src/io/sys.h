@@ -49,7 +49,8 @@ struct sys {
     int (*sync_dir)(const struct sys *s, const char *path);
     int (*fstat)(const struct sys *s, int h, struct sys_stat *st);
     int (*stat)(const struct sys *s, const char *path, struct sys_stat *st);
-    int (*lock)(const struct sys *s, int h); /* exclusive, whole file, at once or -EAGAIN */
+    int (*lock)(const struct sys *s, int h); /* exclusive, whole file that h may write, at once or
+                                              * -EAGAIN; ends when h is closed */
     int (*mkdir)(const struct sys *s, const char *path, mode_t mode);
     int (*link)(const struct sys *s, const char *from, const char *to);
     int (*rename)(const struct sys *s, const char *from, const char *to);

@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <time.h>
@@ -121,10 +120,14 @@ static int real_stat(const struct sys *s, const char *path, struct sys_stat *st)
     return put_stat(stat(path, &from), &from, st);
 }
 
+/* A record lock that belongs to the open file: flock() would not be seen by the sqlite3 program. */
 static int real_lock(const struct sys *s, int h)
 {
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int rc = (int)AGAIN(fcntl(h, F_OFD_SETLK, &all));
+
     (void)s;
-    return (int)AGAIN(flock(h, LOCK_EX | LOCK_NB));
+    return rc == -EACCES ? -EAGAIN : rc;
 }
 
 static int real_mkdir(const struct sys *s, const char *path, mode_t mode)

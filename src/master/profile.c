@@ -239,7 +239,7 @@ static const struct profile_call resolves[] = {
 };
 
 /* DATA/keys is not among these, so nothing can be made or removed in DATA itself: what stands there
- * is made before. SQLite wants to remove -wal and -shm with its last connection; they stay. */
+ * is made before. SQLite wants to remove -wal with its last connection; it stays. */
 static const struct profile_path core_paths[] = {
     {"spool", FILES_TREE, false},
     {"mail", FILES_TREE, false},
@@ -248,7 +248,6 @@ static const struct profile_path core_paths[] = {
     {"lock", FILES_ONE, true},
     {"control.db", FILES_ONE, false},
     {"control.db-wal", FILES_ONE, true},
-    {"control.db-shm", FILES_ONE, true},
     {"", FILES_LIST, false},
 };
 

@@ -63,7 +63,7 @@ int directory_open(struct directory **out, const struct directory_settings *sett
     d->sql =
         (struct sql){.origin = "directory", .texts = directory_statements, .count = DIR_STATEMENTS};
     if (make_file(settings->sys, settings->path, e) < 0 ||
-        sql_open(&d->sql, settings->path, &directory_format, &born, e) < 0 ||
+        sql_open(&d->sql, settings->sys, settings->path, &directory_format, &born, e) < 0 ||
         directory_load(d, e) < 0 || pool_open(&d->pool, "directory", 1, QUEUE_MAX, e) < 0) {
         directory_close(&d);
         return -1;

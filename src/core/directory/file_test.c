@@ -6,6 +6,7 @@ static void set_version(const char *sql_text)
     sqlite3 *db;
 
     assert_int_equal(sqlite3_open(db_path, &db), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(db, "PRAGMA locking_mode=EXCLUSIVE", NULL, NULL, NULL), 0);
     assert_int_equal(sqlite3_exec(db, sql_text, NULL, NULL, NULL), SQLITE_OK);
     sqlite3_close(db);
 }
@@ -50,6 +51,7 @@ FIBER_TEST(test_hundred_thousand)
     directory_close(&d);
     assert_int_equal(sqlite3_open(db_path, &db), SQLITE_OK);
     assert_int_equal(sqlite3_exec(db,
+                         "PRAGMA locking_mode=EXCLUSIVE;"
                          "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT "
                          "100000) INSERT INTO accounts SELECT i, printf('user%d@example.test', i),"
                          "printf('user%d@example.test', i), 'example.test', 1, '', 0, 0 FROM n;"

@@ -28,8 +28,7 @@ static const char tables[] =
 const struct sql_format directory_format = {
     .application = 0x76647264, /* "vdrd" */
     .version = 1,
-    .pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA temp_store=MEMORY;"
-               "PRAGMA cache_size=-8192;",
+    .pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-8192;",
     .schema = tables,
 };
 

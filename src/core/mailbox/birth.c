@@ -56,10 +56,9 @@ static int fill(const struct mailboxes *m, uint64_t account, const char *path, s
     int status = -1;
     bool born;
 
-    format.pragmas = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA synchronous=OFF;"
-                     "PRAGMA temp_store=MEMORY; PRAGMA journal_mode=MEMORY;";
+    format.pragmas = "PRAGMA synchronous=OFF; PRAGMA journal_mode=MEMORY;";
     s.sql = (struct sql){.origin = "mailbox", .texts = mailbox_statements, .count = BOX_STATEMENTS};
-    if (sql_open(&s.sql, path, &format, &born, e) == 0 && create_all(&s, e) == 0)
+    if (sql_open(&s.sql, m->settings.sys, path, &format, &born, e) == 0 && create_all(&s, e) == 0)
         status = sql_exec(&s.sql, "PRAGMA journal_mode=WAL", e);
     sql_close(&s.sql);
     return status;

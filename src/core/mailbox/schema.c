@@ -36,15 +36,15 @@ static const char tables[] =
     "  message BIGINT NOT NULL, rcpt BIGINT NOT NULL, at BIGINT NOT NULL, uid BIGINT NOT NULL,"
     "  PRIMARY KEY (message, rcpt)) WITHOUT ROWID;";
 
-/* Exclusive: one process, one connection, so the log's index is in memory and no lock is taken a
- * transaction. Checkpoints are the background's (store.c). */
+/* Checkpoints are the background's (store.c), syncs of commits the group's (sync.c). FULL all the
+ * same: so a commit fills its last sector, which the next one then leaves alone. */
 const struct sql_format mailbox_format = {
     .application = 0x7664726d, /* "vdrm" */
     .version = 1,
-    .pragmas = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;"
-               "PRAGMA wal_autocheckpoint=0; PRAGMA secure_delete=OFF; PRAGMA temp_store=MEMORY;"
-               "PRAGMA cache_size=-512;",
+    .pragmas = "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA checkpoint_fullfsync=ON;"
+               "PRAGMA wal_autocheckpoint=0; PRAGMA secure_delete=OFF; PRAGMA cache_size=-512;",
     .schema = tables,
+    .grouped = true,
 };
 
 #define ROW                                                                                        \

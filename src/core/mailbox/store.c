@@ -174,7 +174,7 @@ static int open_database(struct store *s, bool rewrite, struct err *e)
     fresh = sys->stat(sys, log, &st) < 0;
     s->sql =
         (struct sql){.origin = "mailbox", .texts = mailbox_statements, .count = BOX_STATEMENTS};
-    if (sql_open(&s->sql, path, &mailbox_format, &born, e) < 0)
+    if (sql_open(&s->sql, sys, path, &mailbox_format, &born, e) < 0)
         return later(e);
     sqlite3_db_config(s->sql.db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_wal_hook(s->sql.db, on_commit, s);

@@ -4,6 +4,8 @@
 
 #include "base/check.h"
 
+#include "core/sql/vfs.h"
+
 static pthread_once_t configured = PTHREAD_ONCE_INIT;
 
 /* Statistics of memory would cost a global lock an allocation. */
@@ -11,6 +13,7 @@ static void configure(void)
 {
     sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
     sqlite3_initialize();
+    vfs_take_over();
 }
 
 int sql_failed(struct sql *s, struct err *e)
@@ -51,6 +54,9 @@ static int pragma_number(struct sql *s, const char *text, int64_t *value, struct
     return status < 0 ? -1 : 0;
 }
 
+/* One connection a file (vfs.h), and no temporary files. Neither changes the file. */
+static const char alone[] = "PRAGMA locking_mode=EXCLUSIVE; PRAGMA temp_store=MEMORY;";
+
 static int give_birth(struct sql *s, const struct sql_format *format, struct err *e)
 {
     char mark[96];
@@ -84,25 +90,29 @@ static int check_format(struct sql *s, const struct sql_format *format, bool *bo
     return 0;
 }
 
-int sql_open(
-    struct sql *s, const char *path, const struct sql_format *format, bool *born, struct err *e)
+int sql_open(struct sql *s, const struct sys *sys, const char *path,
+    const struct sql_format *format, bool *born, struct err *e)
 {
     enum {
         FLAGS = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE |
                 SQLITE_OPEN_EXRESCODE
     };
 
+    const char *vfs;
+
     CHECK(s->count <= SQL_STATEMENTS_MAX);
     pthread_once(&configured, configure);
-    if (sqlite3_open_v2(path, &s->db, FLAGS, NULL) != SQLITE_OK) {
+    vfs = vfs_name(sys, format->grouped);
+    if (!vfs)
+        return err_memory(e, s->origin);
+    if (sqlite3_open_v2(path, &s->db, FLAGS, vfs) != SQLITE_OK) {
         sql_failed(s, e);
     } else {
         sqlite3_db_config(s->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
         sqlite3_db_config(s->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-        sqlite3_busy_timeout(s->db, 2000);
         /* The format is looked at before a pragma may change the file. */
-        if (check_format(s, format, born, e) == 0 && sql_exec(s, format->pragmas, e) == 0 &&
-            (!*born || give_birth(s, format, e) == 0))
+        if (sql_exec(s, alone, e) == 0 && check_format(s, format, born, e) == 0 &&
+            sql_exec(s, format->pragmas, e) == 0 && (!*born || give_birth(s, format, e) == 0))
             return 0;
     }
     err_prefix(e, "%s", path);

@@ -3,7 +3,8 @@
  * Statements are an array of texts in the folder that owns them, prepared once a connection, at
  * their first use. A connection belongs to one thread at a time and is opened without SQLite's own
  * locks. Every call blocks: pool threads only (run/fiber.h). Errors are temporary (4.3.0, and 4.3.1
- * for a full disk): what an administrator can mend is never a reason to return mail.
+ * for a full disk): what an administrator can mend is never a reason to return mail. Files are
+ * reached through io/sys.h (vfs.h): one connection a file, locked from opening to end.
  */
 #pragma once
 
@@ -11,6 +12,8 @@
 
 #include "base/err.h"
 #include "base/str.h"
+
+#include "io/sys.h"
 
 enum {
     SQL_STATEMENTS_MAX = 48,
@@ -30,12 +33,13 @@ struct sql_format {
     int version;         /* PRAGMA user_version that this program writes */
     const char *pragmas; /* run at each open, before anything is read */
     const char *schema;  /* run once, in the transaction that gives birth */
+    bool grouped;        /* commits are not synced here: the owner syncs the log (vfs.h) */
 };
 
-/* Opens path, which must exist (an empty file is a new database: *born). A file of a newer format
- * or of another program is refused and left alone. */
-int sql_open(
-    struct sql *s, const char *path, const struct sql_format *format, bool *born, struct err *e);
+/* Opens path of that system, which must exist (an empty file is a new database: *born). A file of a
+ * newer format or of another program is refused and left alone. */
+int sql_open(struct sql *s, const struct sys *sys, const char *path,
+    const struct sql_format *format, bool *born, struct err *e);
 void sql_close(struct sql *s); /* may be called twice, and on one that failed to open */
 
 /* Runs text that gives no rows: pragmas, BEGIN, COMMIT. */
