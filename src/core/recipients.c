@@ -349,7 +349,7 @@ int recipients_expand(struct recipients *r, struct arena *a, enum ic_right right
     /* The way back looks at the reverse-path as it was at RCPT. */
     if (make_given(r, a, right, envelope, *own, given, e) < 0 || map_sender(r, a, envelope, e) < 0)
         return -1;
-    return directory_expand_given(r->directory, a, given, envelope->count, target, count, e);
+    return directory_expand(r->directory, a, given, envelope->count, target, count, e);
 }
 
 int recipients_expand_own(struct recipients *r, struct arena *a, const struct ic_envelope *envelope,
@@ -361,5 +361,5 @@ int recipients_expand_own(struct recipients *r, struct arena *a, const struct ic
         return err_memory(e, "recipients");
     if (make_given(r, a, IC_TRUSTED, envelope, envelope->count, given, e) < 0)
         return -1;
-    return directory_expand_given(r->directory, a, given, envelope->count, target, count, e);
+    return directory_expand(r->directory, a, given, envelope->count, target, count, e);
 }

@@ -48,7 +48,7 @@ bool recipients_answer(struct recipients *r, enum ic_right right, const struct i
     struct ic_rcpt_answer *answer);
 
 /* The commit: maps the reverse-path of the envelope, obeys dsn { strangers }, adds always-bcc as a
- * recipient of whom nobody is told, and gives the final recipients (directory_expand_given()).
+ * recipient of whom nobody is told, and gives the final recipients (directory_expand()).
  * *own: how many recipients the client gave. May suspend for the disk. */
 int recipients_expand(struct recipients *r, struct arena *a, enum ic_right right,
     struct ic_envelope *envelope, uint32_t *own, struct target **target, uint32_t *count,

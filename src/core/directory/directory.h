@@ -22,6 +22,7 @@
 
 #include "ipc/inbound_core.h"
 
+#include "core/directory/relay_list.h"
 #include "core/envelope.h"
 
 struct directory;
@@ -70,13 +71,9 @@ struct resolution {
 void directory_resolve(
     struct directory *d, struct str address, enum ic_right right, struct resolution *r);
 
-/* What the server is to a domain, in any spelling. Never suspends. */
-enum directory_part {
-    DIRECTORY_FOREIGN,
-    DIRECTORY_LOCAL, /* delivered here */
-    DIRECTORY_RELAY, /* passed on */
-};
-enum directory_part directory_part_of(struct directory *d, struct str domain);
+/* Is there this domain, in any spelling; is it delivered here? Never suspend. */
+bool directory_has_domain(struct directory *d, struct str domain);
+bool directory_is_local(struct directory *d, struct str domain);
 
 /* One recipient of a message that is to be expanded. */
 struct directory_given {
@@ -89,25 +86,14 @@ struct directory_given {
  * gone, a loop) comes back as TARGET_ADDRESS with its local address: directory_refusal() says why,
  * and the queue returns it by name. -1 without memory, or where a stranger would relay: 5.7.1. May
  * suspend like directory_resolve(). */
-int directory_expand_given(struct directory *d, struct arena *a,
-    const struct directory_given *given, uint32_t given_count, struct target **target,
-    uint32_t *count, struct err *e);
-/* The same for an envelope as it is. */
-int directory_expand(struct directory *d, struct arena *a, enum ic_right right,
-    const struct ic_envelope *given, struct target **target, uint32_t *count, struct err *e);
+int directory_expand(struct directory *d, struct arena *a, const struct directory_given *given,
+    uint32_t given_count, struct target **target, uint32_t *count, struct err *e);
 
 /* Is this target's domain delivered here? Then *why says (5xx or 4xx) why it could not be, after
  * directory_expand() gave it back. May suspend like directory_resolve(). */
 bool directory_refusal(struct directory *d, struct str address, struct err *why);
 
 /* ---- changes, suspend */
-
-/* Which recipients of a relay domain are taken. */
-enum directory_recipients {
-    RECIPIENTS_ANY,
-    RECIPIENTS_LISTED, /* those of its list */
-    RECIPIENTS_ASKED,  /* those that its next hop takes */
-};
 
 struct directory_domain_new {
     struct str name, separator; /* separator: one character; p is NULL for "+", empty for none */
@@ -122,14 +108,6 @@ int directory_domain_add(
     struct directory *d, const struct directory_domain_new *domain, struct err *e);
 int directory_domain_separator(
     struct directory *d, struct str name, struct str separator, struct err *e);
-int directory_domain_recipients(
-    struct directory *d, struct str name, enum directory_recipients recipients, struct err *e);
-/* Parts of a relay domain's list: all of them or none. What is there already, or is not, is no
- * error. */
-int directory_recipients_add(
-    struct directory *d, struct str domain, const struct str *list, uint32_t count, struct err *e);
-int directory_recipients_remove(
-    struct directory *d, struct str domain, const struct str *list, uint32_t count, struct err *e);
 int directory_domain_enable(struct directory *d, struct str name, bool enabled, struct err *e);
 /* Refused while it has accounts or aliases. */
 int directory_domain_remove(struct directory *d, struct str name, struct err *e);
@@ -200,9 +178,6 @@ int directory_domain_show(struct directory *d, struct arena *a, struct str name,
     struct directory_domain *domain, struct err *e);
 int directory_domain_list(struct directory *d, struct arena *a, const struct directory_page *page,
     struct directory_domain **domain, uint32_t *count, struct err *e);
-/* The keys of a relay domain's list. */
-int directory_recipients_list(struct directory *d, struct arena *a,
-    const struct directory_page *page, struct str **key, uint32_t *count, struct err *e);
 int directory_account_show(struct directory *d, struct arena *a, struct str address,
     struct directory_account *account, struct err *e);
 int directory_account_list(struct directory *d, struct arena *a, const struct directory_page *page,

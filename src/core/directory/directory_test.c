@@ -137,15 +137,15 @@ static void check_expand(struct directory *d)
 
     arena_init(&a, 1 << 20);
     for (size_t i = 0; i < sizeof expand_rows / sizeof *expand_rows; i++) {
-        struct ic_recipient rcpt[4] = {0};
-        struct ic_envelope given = {.rcpt = rcpt};
+        struct directory_given given[4] = {{.right = IC_STRANGER}};
+        uint32_t count = 0;
         struct str rest = str_c(expand_rows[i].given);
         struct target *t = NULL;
         uint32_t n = 0;
         struct buf got;
         while (rest.n)
-            str_cut(&rest, ' ', &rcpt[given.count++].address);
-        must(directory_expand(d, &a, IC_STRANGER, &given, &t, &n, &e), &e);
+            str_cut(&rest, ' ', &given[count++].address);
+        must(directory_expand(d, &a, given, count, &t, &n, &e), &e);
         buf_init(&got, 4096);
         for (uint32_t k = 0; k < n; k++) {
             if (k)
@@ -189,8 +189,7 @@ FIBER_TEST(test_rights_at_commit)
 {
     struct directory_settings s = settings();
     struct directory *d = open_it(&s);
-    struct ic_recipient rcpt = {.address = STR("who@elsewhere.test")};
-    struct ic_envelope given = {.rcpt = &rcpt, .count = 1};
+    struct directory_given given = {STR("who@elsewhere.test"), IC_STRANGER};
     struct target *t;
     struct arena a;
     struct err e = {0}, why = {0};
@@ -198,9 +197,10 @@ FIBER_TEST(test_rights_at_commit)
 
     arena_init(&a, 1 << 20);
     populate(d);
-    assert_int_equal(directory_expand(d, &a, IC_STRANGER, &given, &t, &n, &e), -1);
+    assert_int_equal(directory_expand(d, &a, &given, 1, &t, &n, &e), -1);
     assert_int_equal(e.status.subject, 7);
-    must(directory_expand(d, &a, IC_TRUSTED, &given, &t, &n, &e), &e);
+    given.right = IC_TRUSTED;
+    must(directory_expand(d, &a, &given, 1, &t, &n, &e), &e);
     assert_int_equal(n, 1);
     assert_false(directory_refusal(d, STR("who@elsewhere.test"), &why));
     assert_false(directory_refusal(d, STR("who@relay.test"), &why));

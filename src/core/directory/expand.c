@@ -242,9 +242,8 @@ static int expansion_run(struct expansion *x, struct err *e)
     return 0;
 }
 
-int directory_expand_given(struct directory *d, struct arena *a,
-    const struct directory_given *given, uint32_t given_count, struct target **target,
-    uint32_t *count, struct err *e)
+int directory_expand(struct directory *d, struct arena *a, const struct directory_given *given,
+    uint32_t given_count, struct target **target, uint32_t *count, struct err *e)
 {
     struct expansion x;
     int status = 0;
@@ -263,18 +262,6 @@ int directory_expand_given(struct directory *d, struct arena *a,
     *target = x.target;
     *count = x.targets;
     return 0;
-}
-
-int directory_expand(struct directory *d, struct arena *a, enum ic_right right,
-    const struct ic_envelope *given, struct target **target, uint32_t *count, struct err *e)
-{
-    struct directory_given *all = arena_array(a, given->count, sizeof *all);
-
-    if (given->count && !all)
-        return err_memory(e, "directory");
-    for (uint32_t i = 0; i < given->count; i++)
-        all[i] = (struct directory_given){given->rcpt[i].address, right};
-    return directory_expand_given(d, a, all, given->count, target, count, e);
 }
 
 /* The verdict about an alias: where does it lead in the end? */
@@ -335,14 +322,23 @@ void directory_resolve(
     }
 }
 
-enum directory_part directory_part_of(struct directory *d, struct str domain)
+static const struct domain *find_domain(struct directory *d, struct str domain)
 {
-    const struct domain *found;
     struct name n;
 
-    if (name_domain(d, domain, &n, NULL) < 0 || !(found = memory_domain(d, n.domain)))
-        return DIRECTORY_FOREIGN;
-    return found->relay ? DIRECTORY_RELAY : DIRECTORY_LOCAL;
+    return name_domain(d, domain, &n, NULL) < 0 ? NULL : memory_domain(d, n.domain);
+}
+
+bool directory_has_domain(struct directory *d, struct str domain)
+{
+    return find_domain(d, domain) != NULL;
+}
+
+bool directory_is_local(struct directory *d, struct str domain)
+{
+    const struct domain *found = find_domain(d, domain);
+
+    return found && !found->relay;
 }
 
 bool directory_refusal(struct directory *d, struct str address, struct err *why)

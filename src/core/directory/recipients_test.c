@@ -89,10 +89,11 @@ FIBER_TEST(test_kinds)
         "not a relay domain");
     refused(
         directory_recipients_add(d, STR("example.test"), NULL, 0, &e), &e, "not a relay domain");
-    assert_int_equal(directory_part_of(d, STR("Relay.TEST")), DIRECTORY_RELAY);
-    assert_int_equal(directory_part_of(d, STR("example.test")), DIRECTORY_LOCAL);
-    assert_int_equal(directory_part_of(d, STR("else.test")), DIRECTORY_FOREIGN);
-    assert_int_equal(directory_part_of(d, STR("not a name")), DIRECTORY_FOREIGN);
+    assert_true(directory_has_domain(d, STR("Relay.TEST")));
+    assert_false(directory_is_local(d, STR("relay.test")));
+    assert_true(directory_is_local(d, STR("Example.test")));
+    assert_false(directory_has_domain(d, STR("else.test")));
+    assert_false(directory_has_domain(d, STR("not a name")));
     directory_close(&d);
 }
 

@@ -191,7 +191,7 @@ int forward_reconfigure(struct forward *f, const struct config *config, struct e
 
 static bool is_local(const struct forward *f, struct str domain)
 {
-    return directory_part_of(f->directory, domain) == DIRECTORY_LOCAL;
+    return directory_is_local(f->directory, domain);
 }
 
 /* The domain of an address of ours that was given at RCPT. */
@@ -214,7 +214,7 @@ static bool is_forwarded(const struct forward *f, const struct envelope *envelop
     given = envelope->given.rcpt[t->given].address;
     domain = domain_of(given);
     return !str_eq_ascii(given, t->address) && !is_local(f, domain_of(t->address)) &&
-           (domain.n == 0 || directory_part_of(f->directory, domain) != DIRECTORY_FOREIGN);
+           (domain.n == 0 || directory_has_domain(f->directory, domain));
 }
 
 static struct str srs_domain(
