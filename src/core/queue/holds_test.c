@@ -109,12 +109,14 @@ FIBER_TEST(test_full_disk_changes_nothing)
     begin();
     h = open_holds(disk);
     assert_int_equal(holds_add(h, pool, STR("a.example"), STR(""), NULL), 0);
+    assert_int_equal(holds_add(h, pool, STR("c.example"), STR(""), NULL), 0);
     fake_fail(disk, FAKE_WRITE, 1, ENOSPC, true);
     assert_int_equal(holds_add(h, pool, STR("b.example"), STR(""), &e), -1);
     assert_int_equal(e.class, ERR_TEMPORARY);
     assert_int_equal(holds_remove(h, pool, STR("a.example"), STR(""), &e), -1);
-    assert_int_equal(holds_count(h), 1);
+    assert_int_equal(holds_count(h), 2);
     assert_true(holds_match(h, STR(""), STR("x@a.example")));
+    assert_true(holds_match(h, STR(""), STR("x@c.example")));
     holds_close(&h);
     end();
 }

@@ -14,6 +14,10 @@ static char *path_of(uint64_t number, enum segment_file file)
     return path;
 }
 
+enum {
+    FENCE_END = 64 + 4096 * 8, /* of an index; its entries follow */
+};
+
 /* Turns one octet of a file over. */
 static void damage(const char *path, off_t at)
 {
@@ -169,7 +173,7 @@ static void test_indexes(void **state)
     for (uint64_t id = 1; id <= 500; id++)
         assert_int_equal(trace_test_count(id), 4);
     /* A damaged index is not believed; the segment is read instead. */
-    for (off_t at = 0; at < size_of(path_of(1, SEGMENT_INDEX)); at += 97) {
+    for (off_t at = 0; at < size_of(path_of(1, SEGMENT_INDEX)); at += at < FENCE_END ? 97 : 5) {
         damage(path_of(1, SEGMENT_INDEX), at);
         assert_int_equal(trace_test_count(3), 4);
         damage(path_of(1, SEGMENT_INDEX), at);
