@@ -26,7 +26,7 @@ const struct outbound_event_row outbound_events[] = {
         "the connection was lost between the end of a message and the answer: it is sent again, "
         "and "
         "may arrive twice (id, from, to, text)"},
-    {EV_LONG_LINES, "info", "lines over 998 octets were sent as they are (id, lines)"},
+    {EV_LONG_LINES, "info", "lines over 998 octets were sent as they are (id, longest)"},
 };
 
 const size_t outbound_event_count = sizeof outbound_events / sizeof *outbound_events;

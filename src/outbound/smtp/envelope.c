@@ -356,12 +356,15 @@ void courier_deliver(struct courier *c)
         outcome_set_open(c, CO_DEFERRED, &no_memory);
     if (courier_none_left(c))
         return;
-    if (stream_pending(c->stream))
+    if (stream_pending(c->stream)) {
+        /* Not to this transaction, of which nothing was said: hostile.md 69. */
         courier_unasked(c);
-    if (c->is_broken)
+        d->answered = false;
+        c->lost = true;
         lost(c);
-    else if (d->given.probe)
+    } else if (d->given.probe) {
         transact(c, NULL);
-    else
+    } else {
         deliver_body(c);
+    }
 }
