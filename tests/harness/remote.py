@@ -328,14 +328,16 @@ class Session:
     def do_bdat(self, line):
         words = line.split()
         size = int(words[1])
+        if self.recipients and self.chunks is None:
+            while size and not self.buffer:
+                self.more()
+            self.play("content", lambda: None)
         while len(self.buffer) < size:
             self.more()
         piece = self.take(size)
         if not self.recipients:
             self.say("503 5.5.1 no valid recipients" if self.sender is None else "554 5.5.1 no valid recipients")
             return
-        if self.chunks is None:
-            self.play("content", lambda: None)
         self.chunks = (self.chunks or b"") + piece
         if len(words) > 2 and words[2].upper() == b"LAST":
             self.wire = self.chunks

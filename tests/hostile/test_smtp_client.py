@@ -327,6 +327,17 @@ def test_070_accepted_before_the_dot_and_listening(sender, evil):
     assert server.mail(USER) == []
 
 
+def test_070_accepted_before_the_last_chunk(sender, evil):
+    """The same with BDAT: 250 came while most of the message was still to be sent."""
+    evil.on("content", "250 2.0.0 taken already", SWALLOW, times=1)
+    server = sender()
+    hand_in(server, USER, "b@evil.example", message(body=("x" * 70 + "\r\n") * 200_000))
+    evil.wait_messages(1, 60)
+    assert len(evil.sessions) >= 2
+    wait_empty(server)
+    assert server.mail(USER) == []
+
+
 def test_071_reads_nothing(sender, evil):
     """The window closes in the middle of the content."""
     evil.on("content", STALL)
