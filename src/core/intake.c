@@ -29,7 +29,8 @@ struct intake {
     struct list link;
     struct core *core;
     struct channel *channel;
-    struct scope scope; /* its commits and uploads */
+    struct scope scope;  /* its commits and uploads */
+    struct scope asking; /* questions about recipients */
     struct upload_set uploads;
     struct arena scratch;
     uint32_t owner;
@@ -158,7 +159,7 @@ static bool start_question(struct intake *in, struct channel_call from, struct s
     if (arena_dup(&q->arena, payload, &copy) &&
         ic_rcpt_decode(&q->arena, copy, &q->ask, NULL) == 0 &&
         (q->answer = arena_array(&q->arena, q->ask.count, sizeof *q->answer)) &&
-        fiber_start(&in->scope, "rcpt", question_fiber, q, NULL) == 0) {
+        fiber_start(&in->asking, "rcpt", question_fiber, q, NULL) == 0) {
         in->questions++;
         return true;
     }
@@ -383,12 +384,15 @@ static bool on_frame(void *arg, struct channel_call from, uint16_t type, struct 
     return false;
 }
 
-/* Commits that are on their way go on: the spool has them, or will refuse them. */
+/* Commits that are on their way go on: the spool has them, or will refuse them. Nobody waits for
+ * next hops any more. */
 static void close_fiber(void *arg)
 {
     struct intake *in = arg;
 
+    scope_cancel(&in->asking);
     upload_set_end(&in->uploads);
+    scope_join(&in->asking);
     scope_join(&in->scope);
     admit_channel_gone(in->core->admit, in->owner);
     channel_close(&in->channel);
@@ -442,6 +446,7 @@ int intake_open(struct core *core, int fd, enum role_class class, struct err *e)
     in->class = class;
     in->owner = ++core->next_owner;
     scope_init(&in->scope);
+    scope_init(&in->asking);
     arena_init(&in->scratch, SCRATCH_MAX);
     upload_set_init(&in->uploads, core->spool, &in->scope, core->config->spool.large,
         core->config->limits.message_size);

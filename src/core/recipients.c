@@ -59,6 +59,12 @@ static void ways_leave(struct ways *ways)
     mem_free(ways);
 }
 
+/* What is discarded or kept is taken by nobody else. */
+static bool has_hosts(const struct route *route)
+{
+    return route->kind != ROUTE_NULL && route->kind != ROUTE_HOLD;
+}
+
 static int call_next_hop(void *arg, struct str address, struct err *why)
 {
     struct recipients *r = arg;
@@ -72,7 +78,7 @@ static int call_next_hop(void *arg, struct str address, struct err *why)
     if (!r->probe)
         err_set(why, ERR_TEMPORARY, "recipients", "nobody to ask");
     else if (routes_find(ways->routes, &scratch, STR_NONE, address, &route, why) == 0)
-        status = r->probe(r->arg, &route, address, why);
+        status = has_hosts(&route) ? r->probe(r->arg, &route, address, why) : 0;
     arena_done(&scratch);
     ways_leave(ways);
     return status;
