@@ -31,6 +31,15 @@ struct spool_batch *batch_new(uint32_t n)
     return b;
 }
 
+static void move_drop(struct spool_move *m)
+{
+    if (!m || --m->refs)
+        return;
+    mem_free(m->record.memory);
+    mem_free(m->rcpt);
+    mem_free(m);
+}
+
 void batch_free(struct spool_batch *b)
 {
     if (!b)
@@ -38,6 +47,7 @@ void batch_free(struct spool_batch *b)
     CHECK(!list_linked(&b->link));
     mem_free(b->changes);
     mem_free(b->body_memory);
+    move_drop(b->move);
     mem_free(b);
 }
 
@@ -85,6 +95,18 @@ int batch_add_messages(struct spool_batch *b, struct index *x, struct spool_mess
     return 0;
 }
 
+static struct spool_move *find_move(const struct index *x, const struct entry *n)
+{
+    LIST_EACH(link, &x->moves)
+    {
+        struct spool_move *m = LIST_ENTRY(link, struct spool_move, link);
+
+        if (m->entry == n)
+            return m;
+    }
+    UNREACHABLE();
+}
+
 static int check_change(struct index *x, struct change *to, struct err *e)
 {
     const struct spool_change *c = &to->c;
@@ -98,16 +120,40 @@ static int check_change(struct index *x, struct change *to, struct err *e)
             e, ERR_BUG, ORIGIN, "no recipient %u, or no state %u", c->rcpt, c->outcome.state);
     to->segment = to->entry->segment;
     to->segment->in_flight++;
+    to->move = to->entry->flags & ENTRY_MOVING ? find_move(x, to->entry) : NULL;
+    if (to->move) {
+        to->move->refs++;
+        to->move->changes++;
+    }
+    if (to->entry->busy < BUSY_MAX)
+        to->entry->busy++;
     if (c->kind == SPOOL_END)
         to->entry->flags |= ENTRY_ENDING;
     return 0;
 }
 
+/* It is no longer in flight. The message may have been moved since it was handed in. */
+static void settle_change(struct change *c)
+{
+    struct spool_move *m = c->move;
+
+    if (m) {
+        m->changes--;
+        if (m->to)
+            c->segment = m->to;
+        move_drop(m);
+        c->move = NULL;
+    }
+    c->segment->in_flight--;
+    if (c->entry->busy < BUSY_MAX)
+        c->entry->busy--;
+}
+
 static void undo_change(struct change *c)
 {
-    c->segment->in_flight--;
+    settle_change(c);
     if (c->c.kind == SPOOL_END)
-        c->entry->flags &= (uint16_t)~ENTRY_ENDING;
+        c->entry->flags &= (uint8_t)~ENTRY_ENDING;
 }
 
 static int grow_changes(struct spool_batch *b, uint32_t count)
@@ -180,16 +226,88 @@ struct spool_batch *batch_state(struct index *x, struct segment *s)
     return b;
 }
 
+/* ---- moves */
+
+bool batch_may_move(struct entry *n)
+{
+    /* Too many to be counted: none of them is left when there is none about the segment. */
+    if (n->busy == BUSY_MAX && !n->segment->in_flight)
+        n->busy = 0;
+    return !n->busy && !(n->flags & (ENTRY_ENDING | ENTRY_MOVING | ENTRY_DAMAGED));
+}
+
+uint32_t move_outcomes(const struct spool_move *m)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < m->record.head.rcpts; i++)
+        n += rcpt_known(&m->rcpt[i]);
+    return n;
+}
+
+struct spool_batch *batch_move(struct index *x, struct entry *n, struct record_copy *r)
+{
+    const struct message_head *h = &r->head;
+    uint64_t body = (uint64_t)h->envelope + h->prefix + h->digest;
+    struct spool_batch *b = batch_new(0);
+    struct spool_move *m = b ? MEM_NEW(struct spool_move) : NULL;
+
+    CHECK(batch_may_move(n));
+    if (m)
+        m->rcpt = mem_array(n->rcpts, sizeof *m->rcpt);
+    if (!m || !m->rcpt) {
+        mem_free(m);
+        batch_free(b);
+        return NULL;
+    }
+    memcpy(m->rcpt, entry_rcpts(n), n->rcpts * sizeof *m->rcpt);
+    m->entry = n;
+    m->from = n->segment;
+    m->refs = 1;
+    m->record = *r;
+    r->memory = NULL;
+    b->move = m;
+    b->class = SPOOL_OWN;
+    b->octets = frame_octets(MOVED_HEAD, body) + (h->large ? 0 : content_frames_size(h->content)) +
+                move_outcomes(m) * frame_octets(OUTCOME_HEAD, 0);
+    n->flags |= ENTRY_MOVING;
+    n->segment->in_flight++;
+    list_add(&x->moves, &m->link);
+    return b;
+}
+
+/* How a move ended is known. */
+static void settle_move(struct spool_move *m)
+{
+    list_remove(&m->link);
+    m->entry->flags &= (uint8_t)~ENTRY_MOVING;
+    m->from->in_flight--;
+}
+
+static void apply_move(struct spool_move *m, struct segment *where, struct index *x)
+{
+    settle_move(m);
+    m->to = where;
+    m->from->in_flight -= m->changes;
+    where->in_flight += m->changes;
+    m->entry->at = (uint32_t)(m->at / FRAME_ALIGN);
+    index_move(x, m->entry, where);
+    segment_needs(where, m->from->number);
+}
+
+/* ---- what becomes of a batch */
+
 static void apply_change(struct change *c, struct segment *where, struct index *x,
     void (*ended)(void *arg, struct entry *n), void *arg)
 {
-    c->segment->in_flight--;
+    settle_change(c);
     segment_needs(where, c->segment->number);
     switch (c->c.kind) {
     case SPOOL_OUTCOME:
         entry_rcpts(c->entry)[c->c.rcpt] = c->c.outcome;
         break;
     case SPOOL_END:
+        CHECK(!(c->entry->flags & ENTRY_MOVING)); /* its copy was written before */
         ended(arg, c->entry);
         index_remove(x, c->entry);
         break;
@@ -208,6 +326,8 @@ void batch_apply(
     }
     for (uint32_t i = 0; i < b->count; i++)
         apply_change(&b->changes[i], where, x, ended, arg);
+    if (b->move)
+        apply_move(b->move, where, x);
     if (b->about) {
         b->about->in_flight--;
         segment_needs(where, b->about->number);
@@ -221,6 +341,8 @@ void batch_revert(struct spool_batch *b, struct index *x)
         index_cancel(x, b->entries[i]);
     for (uint32_t i = b->count; i > 0; i--)
         undo_change(&b->changes[i - 1]);
+    if (b->move)
+        settle_move(b->move);
     if (b->about)
         b->about->in_flight--;
 }

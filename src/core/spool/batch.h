@@ -9,11 +9,33 @@
 #include "run/fiber.h"
 
 #include "core/spool/index.h"
+#include "core/spool/record.h"
+
+/* A message on its way to another segment. Changes that are handed in meanwhile are written behind
+ * its copy, and must name the segment where the copy lies: they look here. */
+struct spool_move {
+    struct list link; /* in index.moves, until it is known how it ended */
+    struct entry *entry;
+    struct segment *from, *to; /* to: where it lies now; NULL: not there */
+    uint64_t landed;           /* the writer's: number of the segment that holds the copy, or 0 */
+    uint32_t changes;          /* handed in since, not yet durable */
+    uint32_t refs;
+    struct record_copy record;
+    struct spool_rcpt *rcpt; /* as they were when it was handed in */
+    uint64_t at;             /* of the copy's commit record */
+};
+
+/* Nothing else is worth a record. */
+static inline bool rcpt_known(const struct spool_rcpt *r)
+{
+    return r->state || r->attempts || r->status || r->when;
+}
 
 struct change {
     struct spool_change c;
-    struct segment *segment; /* of the message */
+    struct segment *segment; /* of the message, when this was handed in */
     struct entry *entry;
+    struct spool_move *move; /* it was on its way then; or NULL */
 };
 
 struct spool_batch {
@@ -30,11 +52,12 @@ struct spool_batch {
     struct str body;
     char *body_memory;
     uint32_t alive;
-    struct list lazy;     /* of those that nobody waits for, in order, until they are durable */
-    uint64_t lazy_number; /* among them */
-    uint64_t octets;      /* of the log that it takes */
-    uint64_t segment; /* where it went, filled in by the writer */
-    int error;        /* 0 or -errno */
+    struct spool_move *move; /* a MOVED record and the states of its recipients, and nothing else */
+    struct list lazy;        /* of those that nobody waits for, in order, until they are durable */
+    uint64_t lazy_number;    /* among them */
+    uint64_t octets;         /* of the log that it takes */
+    uint64_t segment;        /* where it went, filled in by the writer */
+    int error;               /* 0 or -errno */
     struct cond done;
 };
 
@@ -49,6 +72,12 @@ int batch_add_changes(struct spool_batch *b, struct index *x, const struct spool
     uint32_t count, struct err *e);
 /* A STATE record about s, about which nothing may be in flight. NULL without memory. */
 struct spool_batch *batch_state(struct index *x, struct segment *s);
+
+/* Its copy; r->memory is taken over. Nothing about n may be in flight. NULL without memory. */
+struct spool_batch *batch_move(struct index *x, struct entry *n, struct record_copy *r);
+bool batch_may_move(struct entry *n);
+/* Records that follow the copy: recipients about which something is known. */
+uint32_t move_outcomes(const struct spool_move *m);
 
 /* The batch is in the log: entries come to life, states change, ended messages go. ended(arg, n) is
  * called before an entry is removed. */

@@ -55,6 +55,11 @@ static void prepare_run(void *arg)
     spool_store_prepare_run(arg);
 }
 
+bool chores_space_is_wanted(const struct spool *s)
+{
+    return s->low || is_full(s->spare_error);
+}
+
 static void keep_spare(struct spool *s)
 {
     struct preparing *p = &s->preparing;
@@ -132,7 +137,8 @@ static void write_states(struct spool *s)
         oldest = k;
         pinned++;
     }
-    if (pinned < PINNED_MIN || pinned * 4 < x->segment_count)
+    if (!pinned ||
+        (!chores_space_is_wanted(s) && (pinned < PINNED_MIN || pinned * 4 < x->segment_count)))
         return;
     for (uint32_t i = 0; i < oldest->needs_count && octets < STATES_MAX; i++) {
         struct segment *about = index_segment(x, oldest->needs[i]);
@@ -313,15 +319,21 @@ static void on_tick(void *arg)
     writer_mark(&s->writer);
     chores_kick(s);
     cond_wake_all(&s->checkpoint_work);
+    paced_tick(&s->compaction.paced);
+    paced_tick(&s->scrub.paced);
     timer_set(s->tick, run_now() + TICK_MS);
 }
 
 static void wind_up(struct spool *s)
 {
     timer_set(s->tick, DEADLINE_NONE);
+    while (s->compaction.paced.running || s->scrub.paced.running)
+        cond_wait(&s->flushed, "spool compaction", NULL);
     spool_publish(s);
-    while (s->finished < s->handed_in && !s->down && s->writer.running)
+    while (s->finished < s->handed_in && !s->down && s->writer.running) {
+        keep_spare(s);
         cond_wait(&s->flushed, "spool flush", NULL);
+    }
     while (large_chore(s))
         ;
     while (s->copies || s->checkpoint.running)
@@ -332,6 +344,13 @@ static void wind_up(struct spool *s)
     while (s->writer.running)
         cond_wait(&s->flushed, "spool writer", NULL);
     spool_news(s);
+}
+
+/* Without memory at the next tick. */
+static void start_paced(struct spool *s, struct paced *p, const char *name, void (*main)(void *arg))
+{
+    if (!p->running)
+        p->running = fiber_start(&s->scope, name, main, s, NULL) == 0;
 }
 
 static void chores_main(void *arg)
@@ -346,6 +365,8 @@ static void chores_main(void *arg)
         if (!checkpoints)
             checkpoints =
                 fiber_start(&s->scope, "spool checkpoints", checkpoints_main, s, NULL) == 0;
+        start_paced(s, &s->compaction.paced, "spool compaction", compact_main);
+        start_paced(s, &s->scrub.paced, "spool scrub", scrub_main);
         keep_spare(s);
         release_segments(s);
         remove_surplus(s);
@@ -378,6 +399,8 @@ void chores_stop(struct spool *s)
     s->closing = true;
     cond_wake_all(&s->work);
     cond_wake_all(&s->checkpoint_work);
+    cond_wake_all(&s->compaction.paced.wake);
+    cond_wake_all(&s->scrub.paced.wake);
     scope_join(&s->scope);
 }
 

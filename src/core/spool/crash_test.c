@@ -5,6 +5,7 @@
 
 #include "base/unit_test.h"
 
+#include "core/spool/crash_work.h"
 #include "core/spool/fake_life.h"
 
 enum {
@@ -17,25 +18,6 @@ enum {
 #endif
     PREFIXES = 2 * SEEDS + 2,
     WIDE = 256 << 10, /* a segment for messages of several frames */
-};
-
-/* Each is run to its end first, then cut at every operation. */
-static const char *const workloads[] = {
-    "aaa",
-    "gdod",
-    "aboab",
-    "gmdda",
-    "arodrdfraf",
-    "gcadcod",
-    "garbsrddsfarf",
-    "agrdddsrfrarfcd",
-    "lald",
-    "akadkb",
-    "rrarfrfrfrfa",
-    "aardrfa",
-    "aarordrfra",
-    "aardrsrfrfa",
-    "aadrsrfca",
 };
 
 static uint64_t segment;
@@ -104,11 +86,11 @@ static void cut_recovery(
 static void test_cut(void **state)
 {
     (void)state;
-    for (size_t w = 0; w < sizeof workloads / sizeof *workloads; w++) {
+    for (size_t w = 0; crash_work[w]; w++) {
         uint64_t cut = 0;
         int rc;
 
-        segment = strpbrk(workloads[w], "ml") ? WIDE : 0;
+        segment = strpbrk(crash_work[w], "ml") ? WIDE : 0;
         do {
             struct fake_disk *disk = fake_new();
             struct model model = {0};
@@ -118,9 +100,9 @@ static void test_cut(void **state)
             fake_cut_at(disk, ++cut);
             rc = life_start(&life, disk, &model);
             if (rc == 0)
-                rc = life_run(&life, workloads[w]);
+                rc = life_run(&life, crash_work[w]);
             life_end(&life);
-            snprintf(why, sizeof why, "%s, cut at %u", workloads[w], (unsigned)cut);
+            snprintf(why, sizeof why, "%s, cut at %u", crash_work[w], (unsigned)cut);
             each_image(disk, &model, cut % NEST_EACH == 0, false, why);
             fake_free(disk);
         } while (rc < 0);

@@ -123,8 +123,8 @@ static void forget(void *arg, struct entry *n)
     (void)n;
 }
 
-/* Writes the batches as one group. On failure the model already says "maybe". */
-static int write_group(struct life *l, struct list *group)
+/* Writes the batches as one group. */
+static int write_only(struct life *l, struct list *group)
 {
     uint64_t octets = 0;
     int rc = 0;
@@ -139,8 +139,12 @@ static int write_group(struct life *l, struct list *group)
     }
     if (octets > spool_log_room(&l->store.log))
         rc = roll(l);
-    if (rc == 0)
-        rc = spool_log_write_group(&l->store.log, group);
+    return rc == 0 ? spool_log_write_group(&l->store.log, group) : rc;
+}
+
+/* What the loop makes of it. On failure the model already says "maybe". */
+static void settle(struct life *l, struct list *group, int rc)
+{
     for (struct list *link; (link = list_take(group));) {
         struct spool_batch *b = LIST_ENTRY(link, struct spool_batch, link);
 
@@ -152,6 +156,13 @@ static int write_group(struct life *l, struct list *group)
             mem_free(b->messages[i]);
         batch_free(b);
     }
+}
+
+static int write_group(struct life *l, struct list *group)
+{
+    int rc = write_only(l, group);
+
+    settle(l, group, rc);
     return rc;
 }
 
@@ -276,6 +287,118 @@ static int do_change(struct life *l, enum spool_change_kind kind, bool bounce)
     return 0;
 }
 
+/* ---- compaction */
+
+static struct segment *oldest_sealed(struct life *l)
+{
+    struct index *x = &l->store.index;
+
+    for (uint32_t i = 0; i < x->segment_count; i++)
+        if (x->segments[i]->life == SEGMENT_SEALED && x->segments[i]->live)
+            return x->segments[i];
+    return NULL;
+}
+
+static struct spool_batch *move_batch(struct life *l, struct entry *n)
+{
+    struct record_place place = record_place(n);
+    struct record_copy copy;
+    struct record_bad bad;
+    struct spool_batch *b;
+
+    if (record_read(&l->store.disk, &place, true, &copy, &bad) < 0)
+        return NULL;
+    b = batch_move(&l->store.index, n, &copy);
+    CHECK(b);
+    return b;
+}
+
+/* Moves the first message of a segment; 1: there is none. */
+static int move_first(struct life *l, struct segment *s)
+{
+    uint32_t i = s->first;
+    struct entry *n = index_next(&l->store.index, &i);
+    struct spool_batch *b = n ? move_batch(l, n) : NULL;
+    struct list group;
+
+    if (!n)
+        return 1;
+    if (!b)
+        return -EIO;
+    list_init(&group);
+    list_add(&group, &b->link);
+    return write_group(l, &group);
+}
+
+static int do_compact(struct life *l, bool whole)
+{
+    struct segment *s = oldest_sealed(l);
+    struct list group;
+    int rc;
+
+    if (!s)
+        return 0;
+    s->replacing = true;
+    do
+        rc = move_first(l, s);
+    while (rc == 0 && whole);
+    if (rc == 1) {
+        list_init(&group);
+        list_add(&group, &batch_state(&l->store.index, s)->link);
+        rc = write_group(l, &group);
+    }
+    s->replacing = false;
+    return rc;
+}
+
+/* A change that is handed in while its message is on its way, and written to the next segment
+ * before the loop hears of either. */
+static int do_move_and_change(struct life *l, enum spool_change_kind kind)
+{
+    uint64_t id = oldest(l);
+    struct entry *n = id ? index_find(&l->store.index, id) : NULL;
+    struct spool_change c = {.kind = kind, .id = id};
+    struct spool_batch *moved, *change;
+    struct model *m = l->model;
+    struct list group, later;
+    struct err e;
+    int rc;
+
+    if (!n || n->segment->life != SEGMENT_SEALED)
+        return 0;
+    moved = move_batch(l, n);
+    if (!moved)
+        return -EIO;
+    change = batch_new(0);
+    if (kind == SPOOL_OUTCOME) {
+        c.outcome = m->rcpt[id];
+        c.outcome.state = SPOOL_DEFERRED;
+        c.outcome.attempts++;
+        m->maybe[id] = c.outcome;
+    } else {
+        m->state[id] = MODEL_MAYBE_ENDED;
+        m->bounced_by[id] = 0;
+    }
+    CHECK(batch_add_changes(change, &l->store.index, &c, 1, &e) == 0);
+    list_init(&group);
+    list_init(&later);
+    list_add(&group, &moved->link);
+    list_add(&later, &change->link);
+    rc = write_only(l, &group);
+    if (rc == 0)
+        rc = roll(l);
+    if (rc == 0)
+        rc = write_only(l, &later);
+    settle(l, &group, rc);
+    settle(l, &later, rc);
+    if (rc < 0)
+        return rc;
+    m->rcpt[id] = m->maybe[id];
+    if (kind == SPOOL_END)
+        m->state[id] = MODEL_ENDED;
+    return 0;
+}
+
 static int do_states(struct life *l)
 {
     struct index *x = &l->store.index;
@@ -353,6 +476,14 @@ int life_do(struct life *l, char operation)
         return do_states(l);
     case 'f':
         return do_release(l);
+    case 'p':
+        return do_compact(l, true);
+    case 'q':
+        return do_compact(l, false);
+    case 'e':
+        return do_move_and_change(l, SPOOL_END);
+    case 'u':
+        return do_move_and_change(l, SPOOL_OUTCOME);
     case 'k':
         return spool_log_mark(&l->store.log);
     default:

@@ -50,6 +50,10 @@ void life_end(struct life *l);
  *   d  end of the oldest       o  outcome of the oldest         b  its end with a DSN, one batch
  *   r  a new segment           c  a checkpoint                  s  STATE records about all
  *   f  release what may go     k  a mark                        l  large content
+ *   p  compaction of the oldest segment that has live messages and is not the current one
+ *   q  the same, interrupted after its first message
+ *   e  the oldest is moved, a new segment, and its end, handed in before the first was done
+ *   u  the same with its outcome
  * 0, or -errno: the life is over. */
 int life_do(struct life *l, char operation);
 int life_run(struct life *l, const char *operations);

@@ -160,6 +160,23 @@ bool message_head_decode(struct str head, struct message_head *h)
                          : h->content < UINT32_MAX && h->back == content_frames_size(h->content);
 }
 
+void moved_head_encode(char out[MOVED_HEAD], const struct message_head *h, uint64_t from)
+{
+    message_head_encode(out, h);
+    put_u64(out + MESSAGE_HEAD, from);
+}
+
+bool commit_head_decode(uint8_t type, struct str head, struct message_head *h, uint64_t *from)
+{
+    bool moved = type == FRAME_MOVED;
+
+    if ((type != FRAME_MESSAGE && !moved) || head.n != (moved ? MOVED_HEAD : MESSAGE_HEAD))
+        return false;
+    if (from)
+        *from = moved ? get_u64(head.p + MESSAGE_HEAD) : 0;
+    return message_head_decode(str_head(head, MESSAGE_HEAD), h);
+}
+
 void rcpt_encode(char out[RCPT_OCTETS], const struct spool_rcpt *r)
 {
     out[0] = (char)r->state;

@@ -50,7 +50,7 @@ enum frame_type {
     FRAME_END,
     FRAME_STATE, /* what is alive of one segment: supersedes every earlier record about it */
     FRAME_MARK,  /* nothing; written after a pause, so that the group before is known confirmed */
-    FRAME_MOVED, /* reserved for compaction: a commit record that has a new place */
+    FRAME_MOVED, /* a commit record at a new place, written by compaction */
     FRAME_TYPES,
 };
 
@@ -131,6 +131,7 @@ struct state_head {
 enum {
     OPEN_HEAD = 24,
     MESSAGE_HEAD = 56,
+    MOVED_HEAD = 64, /* as of a message, and the number of the segment it comes from */
     OUTCOME_HEAD = 32,
     END_HEAD = 24,
     STATE_HEAD = 16,
@@ -143,6 +144,9 @@ void open_head_encode(char out[OPEN_HEAD], const struct open_head *h);
 bool open_head_decode(struct str head, struct open_head *h);
 void message_head_encode(char out[MESSAGE_HEAD], const struct message_head *h);
 bool message_head_decode(struct str head, struct message_head *h); /* sums and counts checked too */
+void moved_head_encode(char out[MOVED_HEAD], const struct message_head *h, uint64_t from);
+/* Of a MESSAGE or a MOVED frame; *from (may be NULL) is 0 for the first. */
+bool commit_head_decode(uint8_t type, struct str head, struct message_head *h, uint64_t *from);
 void outcome_head_encode(char out[OUTCOME_HEAD], const struct outcome_head *h);
 bool outcome_head_decode(struct str head, struct outcome_head *h);
 void end_head_encode(char out[END_HEAD], const struct end_head *h);

@@ -10,6 +10,8 @@
 enum {
     SLAB = 1024,
     SLOTS_MIN = 256,
+    ENTRY_OVERHEAD =
+        512, /* octets of a log that a message takes beyond content and prefix, about */
 };
 
 _Static_assert(sizeof(struct entry) <= 56, "an entry has grown");
@@ -22,6 +24,7 @@ static struct entry *place(const struct index *x, uint32_t i)
 void index_init(struct index *x)
 {
     *x = (struct index){0};
+    list_init(&x->moves);
 }
 
 void index_done(struct index *x)
@@ -199,6 +202,36 @@ void index_cancel(struct index *x, struct entry *n)
     give_back(x, n, must_find(x, n));
 }
 
+/* What an entry takes in its segment: the sizes of envelope and digest are not kept. */
+static uint64_t octets_of(const struct entry *n)
+{
+    return (n->large ? 0 : n->content) + n->prefix + ENTRY_OVERHEAD;
+}
+
+static void link_entry(struct index *x, struct entry *n, uint32_t i, struct segment *s)
+{
+    n->segment = s;
+    n->prev = 0;
+    n->next = s->first;
+    if (s->first)
+        place(x, s->first - 1)->prev = i + 1;
+    s->first = i + 1;
+    s->live++;
+    s->live_octets += octets_of(n);
+}
+
+static void unlink_entry(struct index *x, struct entry *n)
+{
+    if (n->prev)
+        place(x, n->prev - 1)->next = n->next;
+    else
+        n->segment->first = n->next;
+    if (n->next)
+        place(x, n->next - 1)->prev = n->prev;
+    n->segment->live--;
+    n->segment->live_octets -= octets_of(n);
+}
+
 void index_insert(struct index *x, struct entry *n, struct segment *s)
 {
     uint32_t i = n->prev - 1; /* where one that is only reserved keeps its place */
@@ -207,13 +240,7 @@ void index_insert(struct index *x, struct entry *n, struct segment *s)
     n->flags |= ENTRY_USED;
     x->count++;
     x->octets += n->content;
-    n->segment = s;
-    n->prev = 0;
-    n->next = s->first;
-    if (s->first)
-        place(x, s->first - 1)->prev = i + 1;
-    s->first = i + 1;
-    s->live++;
+    link_entry(x, n, i, s);
 }
 
 struct entry *index_find(const struct index *x, uint64_t id)
@@ -228,16 +255,18 @@ void index_remove(struct index *x, struct entry *n)
 {
     uint32_t slot = must_find(x, n);
 
-    if (n->prev)
-        place(x, n->prev - 1)->next = n->next;
-    else
-        n->segment->first = n->next;
-    if (n->next)
-        place(x, n->next - 1)->prev = n->prev;
-    n->segment->live--;
+    unlink_entry(x, n);
     x->count--;
     x->octets -= n->content;
     give_back(x, n, slot);
+}
+
+void index_move(struct index *x, struct entry *n, struct segment *to)
+{
+    uint32_t i = x->slots[must_find(x, n)] - 1;
+
+    unlink_entry(x, n);
+    link_entry(x, n, i, to);
 }
 
 void entry_found(struct entry *n, struct spool_found *f)

@@ -30,9 +30,12 @@ struct segment {
     enum segment_life life;
     uint32_t first; /* of its live messages: index + 1, or 0 */
     uint32_t live;
-    uint32_t in_flight; /* changes about it that are not durable yet */
-    bool pinned;        /* no memory to know what it is needed for: stays until the next start */
-    uint64_t *needs;    /* ascending numbers of segments */
+    uint64_t live_octets; /* of the file that they take, about */
+    uint32_t in_flight;   /* changes about it, and moves out of it, that are not durable yet */
+    bool replacing;       /* being compacted: stays until a record says that nothing in it counts */
+    bool stuck;           /* holds what cannot be moved */
+    bool pinned;          /* no memory to know what it is needed for: stays until the next start */
+    uint64_t *needs;      /* ascending numbers of segments */
     uint32_t needs_count, needs_cap;
 };
 
@@ -42,6 +45,11 @@ enum {
     ENTRY_DAMAGED = 4, /* failed a checksum, was reported */
     ENTRY_MARKED = 8,  /* while a STATE record is read */
     ENTRY_CACHED = 16,
+    ENTRY_MOVING = 32, /* its copy is on its way */
+};
+
+enum {
+    BUSY_MAX = UINT8_MAX, /* changes of an entry that can be counted */
 };
 
 struct entry {
@@ -51,7 +59,9 @@ struct entry {
     uint32_t prefix;
     uint32_t large;      /* file below large/, or 0 */
     uint32_t next, prev; /* in the segment: index + 1; next also in the free list */
-    uint16_t rcpts, flags;
+    uint16_t rcpts;
+    uint8_t flags;
+    uint8_t busy; /* changes about it that are not durable yet; BUSY_MAX: once were too many */
     union {
         struct spool_rcpt one;
         struct spool_rcpt *many;
@@ -68,6 +78,7 @@ struct index {
     uint64_t octets;           /* content alive */
     struct segment **segments; /* numbered ones, ascending */
     uint32_t segment_count, segment_cap;
+    struct list moves; /* of spool_move: those that are on their way, a few */
 };
 
 void index_init(struct index *x);
@@ -80,6 +91,7 @@ void index_cancel(struct index *x, struct entry *n);
 void index_insert(struct index *x, struct entry *n, struct segment *s);
 struct entry *index_find(const struct index *x, uint64_t id); /* inserted ones */
 void index_remove(struct index *x, struct entry *n);
+void index_move(struct index *x, struct entry *n, struct segment *to);
 
 /* The i-th place: an entry, or NULL where none is used. For i below x->top. Stable under changes.
  */
@@ -108,5 +120,6 @@ void index_unneed(struct index *x, uint64_t number, uint64_t below);
 
 static inline bool segment_may_go(const struct segment *s)
 {
-    return s->life == SEGMENT_SEALED && !s->live && !s->needs_count && !s->pinned && !s->in_flight;
+    return s->life == SEGMENT_SEALED && !s->live && !s->needs_count && !s->pinned &&
+           !s->in_flight && !s->replacing;
 }

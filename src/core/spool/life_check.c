@@ -21,8 +21,9 @@ static bool content_whole(struct life *l, struct entry *n)
     disk_segment_name(name, n->segment->file);
     h = disk_open(d, name, 0);
     rc = disk_read(d, h, octets, sizeof octets, at);
-    if (rc == 0 && (!frame_decode(octets, sizeof octets, d->salt, &f) ||
-                       !message_head_decode(str_of(octets + FRAME_HEADER, f.head), &m)))
+    if (rc == 0 &&
+        (!frame_decode(octets, sizeof octets, d->salt, &f) ||
+            !commit_head_decode(f.type, str_of(octets + FRAME_HEADER, f.head), &m, NULL)))
         rc = -EBADMSG;
     if (rc == 0)
         rc = message_check(d, h, at, &f, &m);

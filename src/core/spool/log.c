@@ -233,18 +233,59 @@ static void put_message(struct log *l, struct spool_message *m, uint8_t first, u
     frame_end(l, &f);
 }
 
+/* A message of compaction's, at its new place, and what is known of its recipients. */
+static void put_move(struct log *l, struct spool_move *move, uint8_t last)
+{
+    const struct message_head *was = &move->record.head;
+    const char *body = move->record.memory + (was->large ? 0 : was->content);
+    struct str content = str_of(move->record.memory, (size_t)(was->large ? 0 : was->content));
+    struct spool_message m = {
+        .content = &content,
+        .pieces = 1,
+        .own = {.content = content.n, .crc = was->content_crc},
+    };
+    struct frame f = {.type = FRAME_MOVED, .body = was->envelope + was->prefix + was->digest};
+    uint32_t outcomes = move_outcomes(move);
+    struct message_head h = *was;
+    uint8_t first = BATCH_FIRST;
+    uint64_t start = l->at;
+    char head[MOVED_HEAD];
+
+    put_content(l, &m, &first);
+    move->at = l->at;
+    move->landed = l->segment;
+    h.back = (uint32_t)(l->at - start);
+    moved_head_encode(head, &h, move->from->number);
+    f.flags = first | (outcomes ? 0 : last);
+    f.body_crc = crc32c(str_of(body, f.body));
+    frame_begin(l, &f, str_of(head, sizeof head));
+    put(l, body, f.body);
+    frame_end(l, &f);
+    for (uint32_t i = 0; outcomes && i < was->rcpts; i++) {
+        struct outcome_head o = {
+            .id = was->id, .segment = l->segment, .rcpt = i, .outcome = move->rcpt[i]};
+
+        if (!rcpt_known(&move->rcpt[i]))
+            continue;
+        outcome_head_encode(head, &o);
+        put_record(l, FRAME_OUTCOME, --outcomes ? 0 : last, str_of(head, OUTCOME_HEAD), STR_NONE);
+    }
+}
+
 static void put_change(struct log *l, const struct change *c, uint8_t flags)
 {
+    uint64_t moved = c->move ? c->move->landed : 0;
+    uint64_t segment = moved ? moved : c->segment->number;
     char head[OUTCOME_HEAD];
     struct outcome_head outcome = {
         .id = c->c.id,
-        .segment = c->segment->number,
+        .segment = segment,
         .rcpt = c->c.rcpt,
         .outcome = c->c.outcome,
     };
     struct end_head end = {
         .id = c->c.id,
-        .segment = c->segment->number,
+        .segment = segment,
         .reason = c->c.reason,
     };
 
@@ -273,6 +314,8 @@ static void put_batch(struct log *l, struct spool_batch *b, uint8_t last)
         state_head_encode(head, &h);
         put_record(l, FRAME_STATE, first | last, str_of(head, sizeof head), b->body);
     }
+    if (b->move)
+        put_move(l, b->move, last);
     for (uint32_t i = 0; i < b->n; i++, first = 0)
         put_message(l, b->messages[i], first, i + 1 == b->n && !b->count ? last : 0);
     for (uint32_t i = 0; i < b->count; i++, first = 0)

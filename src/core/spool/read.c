@@ -11,28 +11,18 @@ static const char ORIGIN[] = "spool";
 /* What a reader thread is to fetch, and what it found. */
 struct read_job {
     const struct disk *disk;
-    uint64_t id, segment, at, epoch, segment_size;
-    uint32_t file;
+    struct record_place place;
     enum spool_part part;
     uint64_t from; /* position in the part */
     char *p;       /* NULL: memory of the job's own for the whole part, n octets at most */
     size_t n, got;
     bool own;
-    uint64_t bad, bad_end; /* the damaged range of the file */
-    bool bad_large;
-    uint32_t large;
+    struct record_bad bad;
     int rc;
 };
 
-static void found_bad(struct read_job *j, uint64_t from, uint64_t to, bool large)
-{
-    j->bad = from;
-    j->bad_end = to;
-    j->bad_large = large;
-}
-
 /* The frames that hold [from, from + n) of the content. */
-static int read_content(struct read_job *j, int h, const struct content_frames *c, bool large)
+static int read_content(struct read_job *j, int h, const struct content_frames *c, uint32_t large)
 {
     char *frame = mem_alloc(FRAME_HEADER + CONTENT_FRAME);
     int rc = frame ? 0 : -ENOMEM;
@@ -46,7 +36,7 @@ static int read_content(struct read_job *j, int h, const struct content_frames *
         if (rc < 0) {
             uint64_t at = c->start + i * (FRAME_HEADER + CONTENT_FRAME);
 
-            found_bad(j, at, at + FRAME_HEADER + n, large);
+            j->bad = (struct record_bad){at, at + FRAME_HEADER + n, large, large};
             break;
         }
         n = n - skip < j->n - j->got ? n - skip : j->n - j->got;
@@ -63,14 +53,13 @@ static int read_large(struct read_job *j, const struct message_head *m)
     char name[32];
     int h, rc;
 
-    j->large = m->large;
     disk_large_name(name, m->large);
     h = disk_open(j->disk, name, 0);
     if (h < 0) {
-        found_bad(j, 0, 0, true);
+        j->bad = (struct record_bad){0, 0, true, m->large};
         return h;
     }
-    rc = read_content(j, h, &c, true);
+    rc = read_content(j, h, &c, m->large);
     disk_close(j->disk, h);
     return rc;
 }
@@ -97,11 +86,11 @@ static int read_body(struct read_job *j, int h, const struct frame *f, const str
         size = j->part == SPOOL_DIGEST ? m->digest : m->prefix;
     }
     if (rc == 0)
-        rc = disk_read(j->disk, h, body, f->body, j->at + FRAME_HEADER + f->head);
+        rc = disk_read(j->disk, h, body, f->body, j->place.at + FRAME_HEADER + f->head);
     if (rc == 0 && (crc32c(str_of(body, f->body)) != f->body_crc || start + size > f->body))
         rc = -EBADMSG;
     if (rc < 0)
-        found_bad(j, j->at, j->at + frame_size(f), false);
+        j->bad = (struct record_bad){j->place.at, j->place.at + frame_size(f), false, 0};
     else if (!j->p)
         rc = take_memory(j, size);
     if (rc == 0 && j->from < size) {
@@ -109,24 +98,6 @@ static int read_body(struct read_job *j, int h, const struct frame *f, const str
         memcpy(j->p, body + start + j->from, j->got);
     }
     mem_free(body);
-    return rc;
-}
-
-static int read_record(struct read_job *j, int h, struct frame *f, struct message_head *m)
-{
-    char octets[FRAME_HEADER + FRAME_HEAD_MAX];
-    size_t got;
-    int rc = disk_read_some(j->disk, h, octets, sizeof octets, j->at, &got);
-
-    if (rc == 0 &&
-        (!frame_decode(octets, got, j->disk->salt, f) || f->type != FRAME_MESSAGE ||
-            f->segment != j->segment || f->epoch != (uint32_t)j->epoch ||
-            !message_head_decode(str_of(octets + FRAME_HEADER, f->head), m) || m->id != j->id ||
-            m->back > j->at || (uint64_t)m->envelope + m->prefix + m->digest != f->body ||
-            f->body > j->segment_size))
-        rc = -EBADMSG;
-    if (rc < 0)
-        found_bad(j, j->at, j->at + FRAME_HEADER + MESSAGE_HEAD, false);
     return rc;
 }
 
@@ -139,16 +110,16 @@ static void read_run(void *arg)
     char name[32];
     int h;
 
-    disk_segment_name(name, j->file);
+    disk_segment_name(name, j->place.file);
     h = disk_open(j->disk, name, 0);
-    j->rc = h < 0 ? h : read_record(j, h, &f, &m);
+    j->rc = h < 0 ? h : record_head(j->disk, h, &j->place, &f, &m, &j->bad);
     if (j->rc == 0 && j->part != SPOOL_CONTENT) {
         j->rc = read_body(j, h, &f, &m);
     } else if (j->rc == 0 && m.large) {
         j->rc = read_large(j, &m);
     } else if (j->rc == 0) {
-        c = content_in_log(j->at, &f, &m);
-        j->rc = read_content(j, h, &c, false);
+        c = content_in_log(j->place.at, &f, &m);
+        j->rc = read_content(j, h, &c, 0);
     }
     disk_close(j->disk, h);
 }
@@ -188,37 +159,37 @@ static size_t read_cached(
 
 /* ---- the calls */
 
-static bool is_damage(int rc)
-{
-    return rc == -EBADMSG || rc == -EIO || rc == -ENOENT;
-}
-
 static int failed(struct spool *s, struct read_job *j, struct err *e)
 {
-    struct entry *n = index_find(&s->store.index, j->id);
-    char name[32];
-
-    /* What was forgotten meanwhile may have been overwritten: that is no damage. */
-    if (!n || n->segment->number != j->segment)
+    if (!index_find(&s->store.index, j->place.id))
         return err_set(e, ERR_PERMANENT, ORIGIN, "the message is no longer in the spool");
-    if (!is_damage(j->rc))
+    if (!record_is_damage(j->rc))
         return spool_error(e, j->rc, "reading the spool");
-    if (!(n->flags & ENTRY_DAMAGED)) {
-        n->flags |= ENTRY_DAMAGED;
-        if (j->bad_large)
-            disk_large_name(name, j->large);
-        else
-            disk_segment_name(name, j->file);
-        spool_damaged(s, name, j->segment, j->bad, j->bad_end, "message");
-    }
+    spool_found_bad(s, &j->place, &j->bad);
     return err_set_status(e, ERR_PERMANENT, (struct err_status){4, 3, 0}, ORIGIN,
         "the message is damaged in the spool and was set aside");
 }
 
+/* What was moved while it was read may have been overwritten where it lay: that is no damage. Each
+ * move takes a group's sync, so this ends. */
+static bool read_again(struct spool *s, struct read_job *j)
+{
+    struct entry *n = index_find(&s->store.index, j->place.id);
+
+    if (!n || record_still_there(&j->place, n))
+        return false;
+    j->place = record_place(n);
+    j->got = 0;
+    return true;
+}
+
 static int run_job(struct spool *s, struct read_job *j, struct err *e)
 {
-    int rc = pool_run(s->readers, read_run, j, e);
+    int rc;
 
+    do
+        rc = pool_run(s->readers, read_run, j, e);
+    while (rc == 0 && j->rc < 0 && read_again(s, j));
     if (rc == 0 && j->rc < 0)
         rc = failed(s, j, e);
     return rc;
@@ -233,16 +204,7 @@ static struct read_job *new_job(
         err_memory(e, ORIGIN);
         return NULL;
     }
-    *j = (struct read_job){
-        .disk = &s->store.disk,
-        .id = n->id,
-        .segment = n->segment->number,
-        .segment_size = n->segment->size,
-        .epoch = n->segment->epoch,
-        .file = n->segment->file,
-        .at = (uint64_t)n->at * FRAME_ALIGN,
-        .part = part,
-    };
+    *j = (struct read_job){.disk = &s->store.disk, .place = record_place(n), .part = part};
     return j;
 }
 
@@ -270,7 +232,7 @@ static const struct spool_message *cached(struct spool *s, struct entry *n)
     if (m)
         s->stats.cache_hits++;
     else
-        n->flags &= (uint16_t)~ENTRY_CACHED;
+        n->flags &= (uint8_t)~ENTRY_CACHED;
     return m;
 }
 

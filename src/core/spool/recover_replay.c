@@ -22,6 +22,7 @@ struct replay {
     struct record *batch;
     uint32_t count, cap;
     bool begun;          /* all frames of the batch so far were seen */
+    bool whole;          /* the batch that is being applied is */
     bool is_last;        /* the segment in which the log ends */
     uint32_t last_group; /* and the last group of it, which may be torn */
     bool torn;           /* the last group, somewhere: the log ends before that */
@@ -54,20 +55,53 @@ static void damaged(struct replay *p, uint64_t from, uint64_t to, const char *wh
 
 /* ---- one record */
 
+static bool earlier(const struct entry *n, const struct segment *s, uint64_t at)
+{
+    return n->segment->number < s->number ||
+           (n->segment == s && (uint64_t)n->at * FRAME_ALIGN < at);
+}
+
+/* A commit record of a message that is known already. A checkpoint may know messages, and where
+ * they were moved to, that are younger than its position in the log. */
+static void apply_again(struct replay *p, const struct record *rec, struct entry *n,
+    const struct message_head *head, bool moved)
+{
+    if (!earlier(n, p->s, rec->at))
+        return;
+    if (!moved || n->rcpts != head->rcpts || n->content != head->content ||
+        n->large != head->large) {
+        damaged(p, rec->at - head->back, rec->at + frame_size(&rec->f), "id used twice");
+        return;
+    }
+    if (!p->whole) /* rather where it was, as long as that is there */
+        return;
+    n->at = (uint32_t)(rec->at / FRAME_ALIGN);
+    index_move(p->r->index, n, p->s);
+}
+
+static void needed(struct replay *p, uint64_t segment)
+{
+    if (index_segment(p->r->index, segment))
+        segment_needs(p->s, segment);
+}
+
+/* A message, or one that compaction has moved here: where it comes from may be gone by now. */
 static int apply_message(struct replay *p, const struct record *rec, struct err *e)
 {
     struct message_head head;
     struct entry *n;
+    uint64_t from;
 
-    if (!message_head_decode(str_of(rec->head, rec->f.head), &head) || head.back > rec->at) {
+    if (!commit_head_decode(rec->f.type, str_of(rec->head, rec->f.head), &head, &from) ||
+        head.back > rec->at) {
         damaged(p, rec->at, rec->at + frame_size(&rec->f), "commit record");
         return 0;
     }
+    if (from)
+        needed(p, from);
     n = index_find(p->r->index, head.id);
     if (n) {
-        /* A checkpoint may know messages that are younger than its position in the log. */
-        if (n->segment != p->s || (uint64_t)n->at * FRAME_ALIGN != rec->at)
-            damaged(p, rec->at - head.back, rec->at + frame_size(&rec->f), "id used twice");
+        apply_again(p, rec, n, &head, from != 0);
         return 0;
     }
     if (index_reserve(p->r->index, head.id, head.rcpts, &n) < 0)
@@ -78,12 +112,6 @@ static int apply_message(struct replay *p, const struct record *rec, struct err 
     n->at = (uint32_t)(rec->at / FRAME_ALIGN);
     index_insert(p->r->index, n, p->s);
     return 0;
-}
-
-static void needed(struct replay *p, uint64_t segment)
-{
-    if (index_segment(p->r->index, segment))
-        segment_needs(p->s, segment);
 }
 
 static void apply_outcome(struct replay *p, const struct record *rec)
@@ -158,7 +186,7 @@ static void apply_state(struct replay *p, const struct record *rec)
         return;
     }
     for (uint32_t i = about->first; (n = index_next(p->r->index, &i));)
-        n->flags &= (uint16_t)~ENTRY_MARKED;
+        n->flags &= (uint8_t)~ENTRY_MARKED;
     whole = mark_alive(p, str_of(body, rec->f.body), &head);
     mem_free(body);
     if (!whole) /* a bug of the writer: believing half of it could forget mail */
@@ -174,6 +202,7 @@ static int apply(struct replay *p, const struct record *rec, struct err *e)
 {
     switch (rec->f.type) {
     case FRAME_MESSAGE:
+    case FRAME_MOVED:
         return apply_message(p, rec, e);
     case FRAME_OUTCOME:
         apply_outcome(p, rec);
@@ -191,13 +220,18 @@ static int apply(struct replay *p, const struct record *rec, struct err *e)
 
 /* ---- batches */
 
+static bool is_message(const struct record *rec)
+{
+    return rec->f.type == FRAME_MESSAGE || rec->f.type == FRAME_MOVED;
+}
+
 static bool record_intact(struct replay *p, const struct record *rec)
 {
     struct message_head head;
 
-    if (rec->f.type != FRAME_MESSAGE)
+    if (!is_message(rec))
         return frame_check_body(p->r->disk, p->h, rec->at, &rec->f) == 0;
-    return message_head_decode(str_of(rec->head, rec->f.head), &head) &&
+    return commit_head_decode(rec->f.type, str_of(rec->head, rec->f.head), &head, NULL) &&
            message_check(p->r->disk, p->h, rec->at, &rec->f, &head) == 0;
 }
 
@@ -212,8 +246,9 @@ static int batch_end(struct replay *p, bool whole, struct err *e)
         whole = record_intact(p, &p->batch[i]);
     if (!whole && last)
         p->torn = true;
+    p->whole = whole;
     for (uint32_t i = 0; i < p->count; i++)
-        if (whole || (!last && p->batch[i].f.type == FRAME_MESSAGE))
+        if (whole || (!last && is_message(&p->batch[i])))
             if (apply(p, &p->batch[i], e) < 0)
                 return -1;
     p->count = 0;

@@ -50,6 +50,7 @@ static void on_ended(void *arg, struct entry *n)
         spool_cache_drop(&s->cache, n->id);
     if (n->large)
         large_release(s, n->large);
+    s->stats.damaged -= n->flags & ENTRY_DAMAGED ? 1 : 0;
 }
 
 static void messages_live(struct spool *s, struct spool_batch *b)
@@ -83,6 +84,8 @@ static void batch_done(struct spool *s, struct spool_batch *b)
         batch_apply(b, &s->store.index, on_ended, s);
         messages_live(s, b);
     }
+    if (b->move || b->about)
+        compact_batch_done(s, b);
     b->finished = true;
     if (b->waited && !b->abandoned)
         cond_wake_one(&b->done);
@@ -176,6 +179,23 @@ void spool_damaged(struct spool *s, const char *name, uint64_t segment, uint64_t
         mem_free(j);
     else
         s->copies++;
+}
+
+void spool_found_bad(
+    struct spool *s, const struct record_place *place, const struct record_bad *bad)
+{
+    struct entry *n = index_find(&s->store.index, place->id);
+    char name[32];
+
+    if (!n || n->flags & ENTRY_DAMAGED)
+        return;
+    n->flags |= ENTRY_DAMAGED;
+    s->stats.damaged++;
+    if (bad->large)
+        disk_large_name(name, bad->large_file);
+    else
+        disk_segment_name(name, place->file);
+    spool_damaged(s, name, place->segment, bad->from, bad->to, "message");
 }
 
 /* ---- batches in */
@@ -418,6 +438,7 @@ static int open_rest(struct spool *s, bool lost, struct err *e)
     if (writer_open(&s->writer, &s->store.log, s->settings.group, spool_news, s, e) < 0)
         return -1;
     if (pool_open(&s->readers, "spool-read", 2, 4096, e) < 0 ||
+        pool_open(&s->check_pool, "spool-check", 1, 4096, e) < 0 ||
         pool_open(&s->large_pool, "spool-large", 1, 4096, e) < 0 ||
         large_files_load(s, lost, e) < 0 || report_live(s, e) < 0)
         return -1;
@@ -429,6 +450,7 @@ static void close_rest(struct spool *s)
 {
     chores_done(s);
     pool_close(&s->readers);
+    pool_close(&s->check_pool);
     pool_close(&s->large_pool);
     writer_done(&s->writer);
     large_files_done(&s->large);
@@ -453,6 +475,9 @@ int spool_open(struct spool **out, const struct spool_settings *settings, struct
     cond_init(&s->flushed);
     spool_cache_init(&s->cache, s->settings.cache);
     list_init(&s->large.aborted);
+    paced_init(&s->compaction.paced);
+    paced_init(&s->scrub.paced);
+    s->scrub.paced.pace = settings->scrub;
     if (spool_store_open(&s->store, &s->settings, &r, e) < 0) {
         mem_free(s);
         return -1;
@@ -491,6 +516,11 @@ const uint8_t *spool_id(const struct spool *s)
 uint64_t spool_epoch(const struct spool *s)
 {
     return s->store.disk.epoch;
+}
+
+void spool_set_scrub(struct spool *s, uint64_t octets_a_second)
+{
+    s->scrub.paced.pace = octets_a_second;
 }
 
 enum spool_state spool_state(const struct spool *s)

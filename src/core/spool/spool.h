@@ -74,6 +74,7 @@ struct spool_settings {
     uint64_t group;      /* most octets of a group; 0: 4 MiB */
     uint64_t cache;      /* octets of fresh messages kept in memory; 0: 16 MiB */
     uint64_t checkpoint; /* octets of log between checkpoints; 0: 16 segments */
+    uint64_t scrub;      /* octets a second that are read to see whether they are whole; 0: none */
     bool no_sync;        /* sync = none: nothing survives a power cut */
     void *arg;
     /* On the loop's thread, for each message found at start (inside spool_open()) and for each one
@@ -91,7 +92,10 @@ struct spool_stats {
     uint64_t commits, groups, syncs, written; /* since start; written in octets */
     uint64_t failed_groups, checkpoints, recycled, quarantined, torn, ended;
     uint64_t cache_hits, reads;
-    uint64_t recovered; /* messages found at start */
+    uint64_t compacted, moved, moved_octets; /* segments emptied by compaction, what it copied */
+    uint64_t scrubbed, scrub_passes;         /* octets read, times that all were looked at */
+    uint64_t damaged;                        /* alive, and known to be damaged */
+    uint64_t recovered;                      /* messages found at start */
     uint64_t recovery_ms;
 };
 
@@ -104,6 +108,9 @@ void spool_close(struct spool **s);
 /* For message ids: unique to the spool; and larger at each start, durably, before open returns. */
 const uint8_t *spool_id(const struct spool *s); /* 16 octets */
 uint64_t spool_epoch(const struct spool *s);
+
+/* A value that can change while it works. */
+void spool_set_scrub(struct spool *s, uint64_t octets_a_second);
 
 enum spool_state spool_state(const struct spool *s);
 void spool_stats(const struct spool *s, struct spool_stats *out);
@@ -198,3 +205,29 @@ int spool_read(struct spool *s, uint64_t id, enum spool_part part, uint64_t at, 
     size_t *got, struct err *e);
 /* Appends a whole part to out, within its ceiling. */
 int spool_load(struct spool *s, uint64_t id, enum spool_part part, struct buf *out, struct err *e);
+
+/* ---- is it all there?
+ *
+ * Reads what is alive from the disk and compares all checksums, whatever the cache holds. */
+
+struct spool_bad {
+    uint64_t id; /* of a message that is alive */
+    char file[32];
+    uint64_t segment, from, to;
+};
+
+struct spool_verify {
+    uint32_t place; /* where the next call goes on */
+    bool done;
+    uint64_t messages, octets; /* read so far */
+};
+
+/* Goes on behind v->place (at first all of v is zero) for a bounded number of messages, and says
+ * which are damaged, at most max of them; each is reported and set aside as by spool_read().
+ * Suspends. */
+int spool_verify(struct spool *s, struct spool_verify *v, struct spool_bad *bad, uint32_t max,
+    uint32_t *count, struct err *e);
+
+/* One message: 0: intact (now, if it was taken for damaged before); 1: damaged, *bad says where;
+ * -1. Suspends. */
+int spool_check(struct spool *s, uint64_t id, struct spool_bad *bad, struct err *e);

@@ -31,6 +31,25 @@ struct large_files {
     struct list aborted;
 };
 
+/* A message that is read to see whether it is whole, or to be copied. */
+struct check_job {
+    const struct disk *disk;
+    struct record_place place;
+    bool keep;
+    struct record_copy copy;
+    struct record_bad bad;
+    int rc;
+};
+
+/* Work in the background at so many octets a second. Wakes with each tick. */
+struct paced {
+    struct cond wake;
+    bool running;
+    uint64_t pace;
+    int64_t budget; /* may be overdrawn by the last job */
+    struct check_job job;
+};
+
 struct spool {
     struct store store;
     struct spool_settings settings; /* with the defaults filled in */
@@ -49,7 +68,7 @@ struct spool {
     int down;
     struct cache cache;
     struct large_files large;
-    struct pool *readers, *large_pool;
+    struct pool *readers, *large_pool, *check_pool;
     struct spool_stats stats; /* what is counted here */
     struct log_position position;
     uint64_t written;
@@ -83,6 +102,18 @@ struct spool {
         const struct disk *disk;
         char name[32];
     } surplus;
+    struct compaction {
+        struct paced paced;
+        uint32_t in_flight;           /* batches handed in */
+        bool failed;                  /* one of them */
+        struct spool_batch *replaced; /* that says that the segment is empty */
+    } compaction;
+    struct scrub {
+        struct paced paced;
+        uint32_t place;
+        unsigned began; /* the tick of the pass */
+        bool in_pass;
+    } scrub;
     struct checkpoint_job {
         struct checkpoint c;
         bool running;
@@ -100,6 +131,20 @@ void chores_done(struct spool *s);
 void chores_set_state(struct spool *s);
 void chores_retry_later(struct spool *s);
 
+bool chores_space_is_wanted(const struct spool *s);
+
+/* compact.c: what is alive in segments that hold little is moved, so that they can go. */
+void compact_main(void *arg); /* a fiber */
+void compact_batch_done(struct spool *s, const struct spool_batch *b);
+
+/* scrub.c */
+void scrub_main(void *arg); /* a fiber */
+void paced_init(struct paced *p);
+void paced_tick(struct paced *p);
+/* Reads a message that was alive when this was called, wherever it is moved meanwhile. *n is its
+ * entry afterwards, NULL where it has ended; 0, -errno, or 1 where the pool did not run it. */
+int check_run(struct spool *s, struct check_job *j, uint64_t id, struct entry **n, struct err *e);
+
 /* spool.c */
 void spool_news(void *arg);
 void spool_publish(struct spool *s);
@@ -107,6 +152,9 @@ int spool_submit(struct spool *s, struct spool_batch *b); /* nobody waits for it
 /* Reports it and has it copied to quarantine/. */
 void spool_damaged(struct spool *s, const char *name, uint64_t segment, uint64_t from, uint64_t to,
     const char *what);
+/* What of a live message: once. */
+void spool_found_bad(
+    struct spool *s, const struct record_place *place, const struct record_bad *bad);
 int spool_error(struct err *e, int error, const char *what);
 
 /* large_calls.c */

@@ -214,7 +214,7 @@ int spool_store_prepare_end(struct store *s, struct preparing *p)
         take_stamp(p->segment, &p->stamped);
         p->segment->life = SEGMENT_SPARE;
         p->segment->end = 0;
-        p->segment->pinned = false;
+        p->segment->pinned = p->segment->stuck = p->segment->replacing = false;
         p->segment->needs_count = 0;
         if (index_add_segment(&s->index, p->segment) < 0)
             p->rc = -ENOMEM;

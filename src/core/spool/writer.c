@@ -13,7 +13,7 @@ static struct spool_batch *batch_of(struct list *link)
 /* Somebody has to be told if it fails. */
 static bool may_fail(const struct spool_batch *b)
 {
-    return b->waited || b->about;
+    return b->waited || b->about || b->move;
 }
 
 static void move_all(struct list *from, struct list *to)
@@ -115,6 +115,8 @@ static void group_failed(struct writer *w, struct list *group, int error)
         link = group->prev;
         list_remove(link);
         batch_of(link)->error = error;
+        if (batch_of(link)->move)
+            batch_of(link)->move->landed = 0; /* what follows it names the place where it lay */
         if (may_fail(batch_of(link)))
             list_add_first(&w->failed, link);
         else
