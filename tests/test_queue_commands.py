@@ -8,6 +8,7 @@ import pytest
 
 from harness import poll
 from harness.relay import hand_in, listed, recipients, wait_deferred, wait_empty, wait_recipient
+from harness.remote import STALL
 from harness.server import binary
 from harness.smtp import message
 
@@ -150,6 +151,21 @@ def test_remove(stuck):
     assert set(recipients(stuck)) == {"c@there.test"}  # R5
     assert stuck.mail() == []
     assert stuck.run("queue", "remove", id).returncode == 1
+
+
+def test_remove_while_something_of_it_is_under_way(relay, remotes):
+    """The transaction that runs goes to its end, and nothing else of the message begins."""
+    slow, busy = remotes(2)
+    slow.on("dot", STALL)
+    busy.on("RCPT", "450 4.2.0 later", times=1)
+    routes = {"slow.test": slow, "busy.test": busy}
+    server = relay(routes, queue={"retry": ["3s"]}, outbound={"final-timeout": "5s"})
+    id = hand_in(server, "a@here.test", ["b@slow.test", "b@busy.test"], message())
+    wait_recipient(server, "b@busy.test", lambda one: one["attempts"] == 1, "deferred once")
+    slow.wait(lambda: slow.messages, "all of the message at the slow one")
+    server.command("queue", "remove", id)
+    wait_empty(server)
+    assert not busy.accepted and len(busy.sessions) == 1
 
 
 def test_nothing_is_removed_without_a_choice(stuck):

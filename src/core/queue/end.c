@@ -8,6 +8,10 @@
 #include "core/queue/queue_int.h"
 #include "core/trace/trace.h"
 
+enum {
+    REMOVED_MS = 1000, /* between looks at whether what is under way has ended */
+};
+
 struct ending {
     struct queue *q;
     struct arena arena;
@@ -148,8 +152,15 @@ static void wait_for_reports(struct queue *q)
 
 static void end_delivery(struct queue *q, uint32_t delivery, uint32_t reason)
 {
+    const struct sched_message *m =
+        sched_message(q->sched, sched_delivery(q->sched, delivery)->message);
     struct err e;
 
+    /* What an operator removed: first what is under way says what came of it. */
+    if (m->flags & SCHED_REMOVED && m->in[SCHED_ACTIVE] > 1) {
+        sched_wait(q->sched, delivery, run_now() + REMOVED_MS);
+        return;
+    }
     wait_for_reports(q);
     if (doom(q, delivery, reason, &e) == 0)
         queue_delivery_done(q, delivery);

@@ -220,6 +220,21 @@ static int remove_pending(struct queue *q, struct sched_message *m, struct err *
     return 0;
 }
 
+/* The same while something is under way: nothing else of it begins. */
+static void doom_pending(struct queue *q, struct sched_message *m)
+{
+    uint32_t next;
+
+    m->flags |= SCHED_REMOVED;
+    for (uint32_t d = m->first; d; d = next) {
+        next = sched_delivery(q->sched, d)->sibling;
+        if (sched_delivery(q->sched, d)->state == SCHED_ACTIVE)
+            continue;
+        sched_claim(q->sched, d);
+        queue_back(q, d, BACK_READY);
+    }
+}
+
 static int remove_one(struct queue *q, uint32_t message, struct err *e)
 {
     struct sched_message *m = sched_message(q->sched, message);
@@ -228,7 +243,7 @@ static int remove_one(struct queue *q, uint32_t message, struct err *e)
     if (m->flags & SCHED_REMOVED)
         return 0;
     if (m->in[SCHED_ACTIVE])
-        m->flags |= SCHED_REMOVED;
+        doom_pending(q, m);
     else if (remove_pending(q, m, e) < 0)
         return -1;
     queue_trace(q, TRACE_REMOVED, id, STR_NONE, STR("by the operator"));

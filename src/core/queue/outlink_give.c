@@ -176,14 +176,25 @@ static int fill(struct choosing *c, struct err *e)
     return choose(c, TURN_WAITING, e);
 }
 
+/* It became READY while its message was in other hands: held, removed, or with an outbound. */
+static bool may_not_go(const struct sched_message *m)
+{
+    return m->flags & (SCHED_OPERATOR | SCHED_QUARANTINE | SCHED_REMOVED | SCHED_FLYING);
+}
+
 int flight_make(
     struct queue *q, uint32_t delivery, uint32_t rcpts_max, struct flight **out, struct err *e)
 {
     const struct sched_delivery *d = sched_delivery(q->sched, delivery);
     struct sched_message *m = sched_message(q->sched, d->message);
-    struct flight *f = MEM_NEW(struct flight);
-    struct choosing c = {.q = q, .f = f, .dest = sched_dest_of(q->sched, d)};
+    struct choosing c = {.q = q, .dest = sched_dest_of(q->sched, d)};
+    struct flight *f;
 
+    if (may_not_go(m)) {
+        queue_back(q, delivery, BACK_READY);
+        return 1;
+    }
+    c.f = f = MEM_NEW(struct flight);
     if (!f)
         return err_memory(e, "queue");
     c.max = rcpts_max && rcpts_max < CO_RCPTS_MAX ? rcpts_max : CO_RCPTS_MAX;

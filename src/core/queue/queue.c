@@ -350,8 +350,7 @@ void queue_back(struct queue *q, uint32_t delivery, enum back back)
     bool local = sched_dest_of(q->sched, d)->way == SCHED_LOCAL;
 
     if (m->flags & SCHED_REMOVED) {
-        if (!local)
-            sched_redirect(q->sched, delivery, sched_way(q->sched, SCHED_DOOM));
+        sched_redirect(q->sched, delivery, sched_way(q->sched, SCHED_DOOM));
         sched_put_ready(q->sched, delivery, run_now());
     } else if (m->flags & (SCHED_OPERATOR | SCHED_QUARANTINE)) {
         sched_hold(
