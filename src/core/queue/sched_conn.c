@@ -303,6 +303,7 @@ uint32_t sched_doomed(struct sched *s, uint32_t *reason)
             return delivery;
         }
         list_remove(&site->refused);
+        site_gc(s, site);
     }
     return 0;
 }

@@ -92,6 +92,16 @@ static void unplace_none(struct sched *s, const struct sched_delivery *d)
     s->waiting -= dest->state == DEST_FAILING;
 }
 
+/* It may have been the last that a site without destinations was there for. */
+static void unplace_flow(struct sched *s, uint32_t delivery)
+{
+    const struct flow *f = slab_at(&s->flows, delivery_at(s, delivery)->where);
+    struct sched_site *site = site_at(s, f->site);
+
+    flow_remove(s, delivery);
+    site_gc(s, site);
+}
+
 void delivery_unplace(struct sched *s, uint32_t delivery)
 {
     struct sched_delivery *d = delivery_at(s, delivery);
@@ -101,7 +111,7 @@ void delivery_unplace(struct sched *s, uint32_t delivery)
         unplace_none(s, d);
         break;
     case PLACE_FLOW:
-        flow_remove(s, delivery);
+        unplace_flow(s, delivery);
         break;
     case PLACE_FIFO:
         fifo_remove(s, fifo_of(s, d), delivery);

@@ -166,6 +166,8 @@ int flow_add(struct sched *s, struct sched_site *site, uint32_t delivery)
     site->ready++;
     if (site->state == SITE_BACK_OFF)
         s->waiting++;
+    if (site->state == SITE_REFUSED && !list_linked(&site->refused))
+        list_add(&s->refused, &site->refused);
     return 0;
 }
 

@@ -122,6 +122,66 @@ static void test_connections_grow_and_shrink(void **state)
     rig_close(&r);
 }
 
+static uint64_t sites(const struct rig *r)
+{
+    struct sched_stats s;
+
+    sched_stats(r->s, &s);
+    return s.sites;
+}
+
+/* Who changes the MX records of a domain again and again leaves no sites behind. */
+static void test_a_site_without_destinations_goes(void **state)
+{
+    struct sched_site *site;
+    struct sched_dest *d;
+    char key[16];
+    bool made;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    rig_message(&r, "d@mx", 1, SCHED_PEOPLE);
+    rig_message(&r, "d@mx", 2, SCHED_PEOPLE);
+    rig_place(&r, 60000);
+    d = rig_dest(&r, "d@mx");
+    for (int i = 0; i < 50; i++) {
+        rig_run(&r, 60000);
+        assert_ptr_equal(sched_ask(r.s), d);
+        snprintf(key, sizeof key, "mx%d", i);
+        assert_int_equal(sched_placed(r.s, d, str_c(key), 60000, r.now, &site, &made), 0);
+        rig_run(&r, 1000);
+        assert_int_equal(sites(&r), 1);
+        assert_int_equal(site->ready, 2);
+    }
+    sched_check(r.s);
+    rig_close(&r);
+}
+
+/* What comes while a site is refused ends as what was there when it was. */
+static void test_a_refused_site_dooms_what_comes_later(void **state)
+{
+    uint32_t first, later, reason;
+    struct sched_conn *c;
+    struct rig r;
+
+    (void)state;
+    rig_open(&r);
+    first = rig_message(&r, "d@mx", 1, SCHED_PEOPLE);
+    rig_place(&r, 3600000);
+    assert_int_equal(open_all(&r, &c, 1), 1);
+    sched_closed(r.s, c, END_REFUSED, 7, r.now);
+    assert_int_equal(sched_doomed(r.s, &reason), first);
+    rig_finish(&r, first);
+    assert_int_equal(sched_doomed(r.s, &reason), 0);
+    later = rig_message(&r, "d@mx", 2, SCHED_PEOPLE);
+    assert_int_equal(sched_doomed(r.s, &reason), later);
+    assert_int_equal(reason, 7);
+    rig_finish(&r, later);
+    sched_check(r.s);
+    rig_close(&r);
+}
+
 /* A remote that serves some connections and refuses one more is not down. */
 static void test_one_too_many_is_no_failure(void **state)
 {
@@ -619,6 +679,8 @@ int main(void)
         cmocka_unit_test(test_senders_take_turns),
         cmocka_unit_test(test_bulk_does_not_starve_people),
         cmocka_unit_test(test_connections_grow_and_shrink),
+        cmocka_unit_test(test_a_site_without_destinations_goes),
+        cmocka_unit_test(test_a_refused_site_dooms_what_comes_later),
         cmocka_unit_test(test_one_too_many_is_no_failure),
         cmocka_unit_test(test_back_off),
         cmocka_unit_test(test_no_herd),
