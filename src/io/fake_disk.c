@@ -25,6 +25,8 @@ static long done(struct fake_disk *f, long rc)
 /* Counts one that changes the disk; true when the power is gone. */
 static bool dead(struct fake_disk *f)
 {
+    if (f->watch)
+        f->watch(f->watch_arg);
     f->operations++;
     return f->cut_at && f->operations >= f->cut_at;
 }
@@ -98,6 +100,17 @@ struct name *fake_name(struct fake_disk *f, const char *path, struct inode *inod
     return n;
 }
 
+static void note_op(struct fake_disk *f, const char *from, const char *path, struct inode *inode)
+{
+    struct name_op *op;
+
+    if (f->op_count == NAME_OPS)
+        memmove(f->ops, f->ops + 1, --f->op_count * sizeof *f->ops);
+    op = &f->ops[f->op_count++];
+    CHECK(str_copy_c(op->from, NAME, str_c(from)) && str_copy_c(op->path, NAME, str_c(path)));
+    op->inode = inode;
+}
+
 static void drop_name(struct fake_disk *f, struct name *n)
 {
     *n = f->names[--f->name_count];
@@ -121,6 +134,7 @@ static int fake_open(const struct sys *s, const char *path, int flags, mode_t mo
         if (!i)
             return (int)done(f, -ENOMEM);
         n = fake_name(f, path, i);
+        note_op(f, "", path, i);
     }
     if (flags & O_TRUNC) {
         fake_touch(n->inode, 0, n->inode->now_n);
@@ -265,7 +279,26 @@ static int fake_sync(const struct sys *s, int h)
 
 static int fake_syncfs(const struct sys *s, int h)
 {
-    return fake_sync(s, h);
+    struct fake_disk *f = disk_of(s);
+    int rc = failing(f, FAKE_SYNC);
+
+    (void)h;
+    if (dead(f))
+        return (int)done(f, -EIO);
+    for (unsigned k = 0; k < f->inode_count; k++) {
+        struct inode *i = f->inodes[k];
+
+        if (rc < 0 && !f->sync_keeps && i->pending)
+            memset(i->pending, 0, i->pending_n);
+        else if (rc == 0 && !fake_make_safe(i))
+            return (int)done(f, -ENOMEM);
+    }
+    if (rc < 0)
+        return (int)done(f, rc);
+    memcpy(f->safe, f->names, sizeof f->safe);
+    f->safe_count = f->name_count;
+    f->op_count = 0;
+    return (int)done(f, 0);
 }
 
 static bool in_dir(const char *path, const char *dir)
@@ -289,6 +322,11 @@ static int fake_sync_dir(const struct sys *s, const char *path)
         if (in_dir(f->names[i].path, path))
             f->safe[kept++] = f->names[i];
     f->safe_count = kept;
+    kept = 0;
+    for (unsigned i = 0; i < f->op_count; i++)
+        if (!in_dir(f->ops[i].path, path))
+            f->ops[kept++] = f->ops[i];
+    f->op_count = kept;
     return (int)done(f, 0);
 }
 
@@ -352,15 +390,22 @@ static int fake_rename(const struct sys *s, const char *from, const char *to)
     if (!n)
         return (int)done(f, -ENOENT);
     CHECK(str_copy_c(n->path, NAME, str_c(to)));
+    note_op(f, from, to, n->inode);
     return (int)done(f, 0);
 }
 
 static int fake_link(const struct sys *s, const char *from, const char *to)
 {
-    (void)s;
-    (void)from;
-    (void)to;
-    return -EPERM;
+    struct fake_disk *f = disk_of(s);
+    struct name *n = fake_find(f, from);
+
+    if (dead(f))
+        return (int)done(f, -EIO);
+    if (!n || fake_find(f, to))
+        return (int)done(f, n ? -EEXIST : -ENOENT);
+    note_op(f, "", to, n->inode);
+    fake_name(f, to, n->inode);
+    return (int)done(f, 0);
 }
 
 static int fake_unlink(const struct sys *s, const char *path)
@@ -371,23 +416,28 @@ static int fake_unlink(const struct sys *s, const char *path)
     if (dead(f))
         return (int)done(f, -EIO);
     n = fake_find(f, path);
-    if (n)
+    if (n) {
         drop_name(f, n);
+        note_op(f, "", path, NULL);
+    }
     return (int)done(f, n ? 0 : -ENOENT);
 }
 
+/* On the heap: fibers call. */
 static int fake_list(const struct sys *s, const char *path, sys_list_fn *fn, void *arg)
 {
     struct fake_disk *f = disk_of(s);
-    struct name names[NAMES];
+    struct name *names = mem_array(NAMES, sizeof *names);
     unsigned count = f->name_count;
-    int rc = 0;
+    int rc = names ? 0 : -ENOMEM;
 
-    memcpy(names, f->names, sizeof names);
+    if (names)
+        memcpy(names, f->names, sizeof f->names);
     done(f, 0);
     for (unsigned i = 0; rc >= 0 && i < count; i++)
         if (in_dir(names[i].path, path))
             rc = fn(arg, strrchr(names[i].path, '/') + 1);
+    mem_free(names);
     return rc < 0 ? rc : 0;
 }
 
@@ -423,9 +473,13 @@ static void fake_random(const struct sys *s, void *p, size_t n)
 struct fake_disk *fake_new(void)
 {
     struct fake_disk *f = MEM_NEW(struct fake_disk);
+    pthread_mutexattr_t again;
 
     CHECK(f);
-    pthread_mutex_init(&f->lock, NULL);
+    pthread_mutexattr_init(&again);
+    pthread_mutexattr_settype(&again, PTHREAD_MUTEX_RECURSIVE); /* for the watcher */
+    pthread_mutex_init(&f->lock, &again);
+    pthread_mutexattr_destroy(&again);
     f->sys = (struct sys){
         .ctx = f,
         .open = fake_open,

@@ -12,9 +12,12 @@ enum fake_image {
     FAKE_NONE,   /* what was synced, and nothing else */
     FAKE_ALL,    /* everything that was written */
     FAKE_PREFIX, /* of each file's pending sectors the first ones, as many as the seed says */
-    FAKE_SOME,   /* any of the pending sectors, by seed; names all or none */
+    FAKE_SOME,   /* any of the pending sectors, by seed; names all, none, the first ones or any */
     FAKE_TORN,   /* as FAKE_SOME, and one pending sector is garbage */
     FAKE_IMAGES,
+    FAKE_ONE = FAKE_IMAGES, /* of the pending sectors one alone, the seed-th */
+    FAKE_BUT_ONE,           /* all of them but one */
+    FAKE_ALL_IMAGES,
 };
 
 struct fake_disk;
@@ -25,6 +28,22 @@ const struct sys *fake_sys(struct fake_disk *f);
 
 /* What is on the disk after the power was lost now. */
 struct fake_disk *fake_after_cut(struct fake_disk *f, enum fake_image how, uint64_t seed);
+
+/* The disk as it is, with what is pending, for several images of one moment. */
+struct fake_disk *fake_snapshot(struct fake_disk *f);
+/* How many different seeds FAKE_ONE, FAKE_BUT_ONE and FAKE_PREFIX have. */
+uint64_t fake_pending(struct fake_disk *f);
+/* A number for what is on the disk: of its names and octets, pending or not. */
+uint64_t fake_hash(struct fake_disk *f);
+
+/* An image in a file, with octets of the caller's, to try it again: 0 or -errno; NULL where the
+ * file is none, or `extra` has another size. */
+int fake_save(struct fake_disk *f, const char *path, const void *extra, size_t n);
+struct fake_disk *fake_load(const char *path, void *extra, size_t n);
+
+/* fn(arg) is called before each operation that changes the disk or makes something durable, on the
+ * thread that calls, and may take snapshots and images, nothing else. NULL: no more. */
+void fake_watch(struct fake_disk *f, void (*fn)(void *arg), void *arg);
 
 /* Operations so far that change the disk or make something durable; from the n-th on (0: never)
  * everything fails, as for a machine without power. */

@@ -10,6 +10,7 @@ enum {
     NAMES = 256,
     NAME = 120,
     HANDLES = 64,
+    NAME_OPS = 256,
 };
 
 struct inode {
@@ -26,6 +27,12 @@ struct name {
     struct inode *inode;
 };
 
+/* A change of names that no sync of a directory has made durable. */
+struct name_op {
+    char from[NAME], path[NAME]; /* from: "" unless it is a rename */
+    struct inode *inode;         /* NULL: the name went */
+};
+
 struct fake_disk {
     struct sys sys;
     pthread_mutex_t lock;
@@ -33,6 +40,10 @@ struct fake_disk {
     unsigned inode_count;
     struct name names[NAMES], safe[NAMES];
     unsigned name_count, safe_count;
+    struct name_op ops[NAME_OPS]; /* of more the oldest are forgotten: they survive with all */
+    unsigned op_count;
+    void (*watch)(void *arg);
+    void *watch_arg;
     struct inode *handles[HANDLES];
     uint64_t operations, cut_at;
     uint64_t calls[FAKE_CALLS], fail_at[FAKE_CALLS];

@@ -160,6 +160,9 @@ int mailbox_counts(
  * Archive; durable when it returns. Delivery does so by itself. */
 int mailbox_birth(struct mailboxes *m, uint64_t account, struct err *e);
 
+/* Copies the log of an account into its database now; nothing where it has no database. */
+int mailbox_checkpoint(struct mailboxes *m, uint64_t account, struct err *e);
+
 /* Removes all of an account's mail from the disk. 0 too where there was none. */
 int mailbox_erase(struct mailboxes *m, uint64_t account, struct err *e);
 

@@ -21,14 +21,24 @@ static struct str actor_key(const void *entry)
 
 /* ---- checkpoints in the background, one account after the other */
 
+static int checkpoint_now(struct work *w, struct err *e)
+{
+    if (!w->store || store_checkpoint(w->store, e) == 0)
+        return 0;
+    w->store->broken = true;
+    return -1;
+}
+
 static int checkpoint_work(struct work *w, struct err *e)
 {
     if (!w->store || w->store->wal_pages < w->m->settings.wal_pages)
         return 0;
-    if (store_checkpoint(w->store, e) == 0)
-        return 0;
-    w->store->broken = true;
-    return -1;
+    return checkpoint_now(w, e);
+}
+
+int mailbox_checkpoint(struct mailboxes *m, uint64_t account, struct err *e)
+{
+    return actor_do(m, account, STORE_EXISTING, checkpoint_now, NULL, e);
 }
 
 static void checkpoint_fiber(void *arg)
