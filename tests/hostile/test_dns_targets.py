@@ -87,6 +87,33 @@ def test_129_implicit_exchanger_at_loopback(sender):
     bounced(sender("@ A 127.0.0.1\n"), "5.4.6")
 
 
+def test_129_address_literals(make_target):
+    """RFC 5321 4.1.3: a stranger says where reports to him go, with no DNS at all."""
+    literals = ["127.0.0.1", "0.0.0.0", "169.254.169.254", "10.0.0.1", "IPv6:::1", "IPv6:::ffff:127.0.0.1"]
+    server = make_target(config=configuration(), top="mx-private = no")
+    for one in literals:
+        hand_in(server, USER, f"b@[{one}]", message())
+    told = {}
+    for one in reports(server, USER, len(literals)):
+        told |= one.summary
+    assert told == {f"b@[{one}]": ("failed", "5.4.6") for one in literals}
+    wait_empty(server)
+
+
+def test_129_a_literal_is_not_the_route_to_the_same_address(make_target, host):
+    """What is wrong with the one says nothing of the other: the operator's own relay may be inside."""
+    server = make_target(config=configuration({"inside.example": f"smtp:[{host.host}]"}), top="mx-private = no")
+    hand_in(server, USER, [f"b@[{host.host}]", "b@inside.example"], message())
+    told = report(server, USER)
+    assert told.summary == {f"b@[{host.host}]": ("failed", "5.4.6")}
+    wait_deferred(server, "b@inside.example")
+
+
+def test_129_own_address_as_a_literal(make_target):
+    server = make_target(config=configuration(), top="mx-private = yes")
+    bounced(server, "5.4.6", address=f"b@[{own_address()}]")
+
+
 def test_129_good_host_beside_bad_ones(sender, host):
     """What must not be reached is left out, the rest is used."""
     server = sender(f"@ MX 5 zero\n@ MX 10 mx\nzero A 0.0.0.0\nmx A {host.host}\n", mx_private=True)

@@ -45,6 +45,19 @@ static int set_address(
     return ok ? 0 : no_memory(e);
 }
 
+/* RFC 5321 4.1.3. A stranger chose it as he does an MX: it is no route to a host of the operator's,
+ * and shares nothing with one. */
+static int set_literal(
+    struct arena *a, struct route *route, const uint8_t octets[16], struct err *e)
+{
+    if (set_address(a, route, octets, e) < 0)
+        return -1;
+    route->numeric = false;
+    route->name = arena_printf(
+        a, "[%s%.*s]", str_find(route->name, ':') < 0 ? "" : "IPv6:", STR_ARG(route->name));
+    return route->name.p ? 0 : no_memory(e);
+}
+
 static int set_domain(struct arena *a, struct route *route, struct str domain, struct err *e)
 {
     struct buf text;
@@ -226,8 +239,7 @@ static int by_address(struct arena *a, const struct mailbox *m, struct route *ro
 
     *route = (struct route){.kind = ROUTE_MX, .port = SMTP_PORT};
     if (domain_address(m->domain, octets)) {
-        route->kind = ROUTE_HOST;
-        status = set_address(a, route, octets, e);
+        status = set_literal(a, route, octets, e);
     } else {
         status = set_domain(a, route, m->domain, e);
     }
