@@ -194,6 +194,14 @@ static uint64_t oldest(const struct life *l)
     return 0;
 }
 
+static uint64_t newest(const struct life *l)
+{
+    for (uint64_t id = MODEL_IDS - 1; id > 0; id--)
+        if (l->model->state[id] == MODEL_ALIVE)
+            return id;
+    return 0;
+}
+
 static int do_messages(struct life *l, unsigned n, bool frames)
 {
     uint64_t ids[3] = {0};
@@ -249,9 +257,9 @@ static int do_large(struct life *l)
     return rc;
 }
 
-static int do_change(struct life *l, enum spool_change_kind kind, bool bounce)
+static int do_change(struct life *l, enum spool_change_kind kind, uint64_t id, bool bounce)
 {
-    uint64_t id = oldest(l), dsn = bounce ? new_id(l, false) : 0;
+    uint64_t dsn = id && bounce ? new_id(l, false) : 0;
     struct spool_change c = {.kind = kind, .id = id};
     struct model *m = l->model;
     struct spool_batch *b;
@@ -463,11 +471,13 @@ int life_do(struct life *l, char operation)
     case 'l':
         return do_large(l);
     case 'd':
-        return do_change(l, SPOOL_END, false);
+        return do_change(l, SPOOL_END, oldest(l), false);
+    case 'x':
+        return do_change(l, SPOOL_END, newest(l), false);
     case 'b':
-        return do_change(l, SPOOL_END, true);
+        return do_change(l, SPOOL_END, oldest(l), true);
     case 'o':
-        return do_change(l, SPOOL_OUTCOME, false);
+        return do_change(l, SPOOL_OUTCOME, oldest(l), false);
     case 'r':
         return roll(l);
     case 'c':

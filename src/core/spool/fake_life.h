@@ -54,6 +54,7 @@ void life_end(struct life *l);
  *   q  the same, interrupted after its first message
  *   e  the oldest is moved, a new segment, and its end, handed in before the first was done
  *   u  the same with its outcome
+ *   x  end of the newest
  * 0, or -errno: the life is over. */
 int life_do(struct life *l, char operation);
 int life_run(struct life *l, const char *operations);
