@@ -296,23 +296,40 @@ static struct crash_mail *mail_of(struct crash_model *model, uint64_t id)
     return NULL;
 }
 
-/* What one row says beside what a reader has seen before. */
+/* What one row says beside what a reader has seen before. A message that was not yet synced when it
+ * was seen may come again, but behind all that has been seen. */
 static int see_row(struct crash_life *l, unsigned box, const struct mail_row *row)
 {
     struct crash_mail *m = mail_of(l->model, row->email_id);
 
     if (!m || !m->to[box])
         return wrong(l, "%s has a message that nobody sent there", addresses[box]);
-    if (m->uid[box] && m->uid[box] != row->uid)
+    if (m->uid[box] == row->uid)
+        return row->modseq < m->modseq[box]
+                   ? wrong(l, "%s: MODSEQ of UID %u went back", addresses[box], row->uid)
+                   : 0;
+    if (m->uid[box] && m->kept)
         return wrong(l, "message %d of %s had UID %u and has %u", (int)(m - l->model->mail),
             addresses[box], m->uid[box], row->uid);
-    if (!m->uid[box] && row->uid < l->model->uid_next[box])
-        return wrong(l, "%s: UID %u is given again", addresses[box], row->uid);
-    if (row->modseq < m->modseq[box])
-        return wrong(l, "%s: MODSEQ of UID %u went back", addresses[box], row->uid);
+    if (row->uid < l->model->uid_next[box] || row->modseq <= l->model->modseq[box])
+        return wrong(l, "%s: UID %u, MODSEQ %llu are given again", addresses[box], row->uid,
+            (unsigned long long)row->modseq);
     m->uid[box] = row->uid;
     m->modseq[box] = row->modseq;
     return 0;
+}
+
+/* A row that has come since the mailbox was looked at counts as well. */
+static void see_last(struct crash_life *l, unsigned box, const struct mail_row *row, uint32_t count)
+{
+    struct crash_model *m = l->model;
+
+    for (uint32_t i = 0; i < count; i++) {
+        if (row[i].uid >= m->uid_next[box])
+            m->uid_next[box] = row[i].uid + 1;
+        if (row[i].modseq > m->modseq[box])
+            m->modseq[box] = row[i].modseq;
+    }
 }
 
 static int see_box(struct crash_life *l, unsigned box, const struct mailbox_row *row)
@@ -385,6 +402,7 @@ static int look(struct crash_life *l, struct arena *a, unsigned box, bool all)
         rc = see_row(l, box, &row[i]);
     if (rc == 0 && boxes)
         rc = see_box(l, box, &inbox[0]);
+    see_last(l, box, row, count);
     for (uint32_t i = 0; rc == 0 && i < l->model->count; i++) {
         struct crash_mail *mail = &l->model->mail[i];
         unsigned there = times(row, count, mail->id);
@@ -393,8 +411,8 @@ static int look(struct crash_life *l, struct arena *a, unsigned box, bool all)
             continue;
         if (there > 1)
             return wrong(l, "message %u is in %s %u times", i, addresses[box], there);
-        if (!there && mail->uid[box])
-            return wrong(l, "message %u, which was seen, is no more in %s", i, addresses[box]);
+        if (!there && mail->kept)
+            return wrong(l, "message %u is no more in %s", i, addresses[box]);
         if (!there && all && mail->state == CRASH_DONE)
             return wrong(l, "message %u is lost for %s", i, addresses[box]);
         if (there && all)
@@ -460,9 +478,11 @@ static int all_delivered(struct crash_life *l)
     if (queue_wait_idle(l->core.queue, &e) < 0 || spool_flush(l->core.spool, &e) < 0)
         return wrong(l, "delivery: %s", e.text);
     spool_stats(l->core.spool, &stats);
-    return stats.messages
-               ? wrong(l, "%llu messages stay in the queue", (unsigned long long)stats.messages)
-               : 0;
+    if (stats.messages)
+        return wrong(l, "%llu messages stay in the queue", (unsigned long long)stats.messages);
+    for (uint32_t i = 0; i < l->model->count; i++)
+        l->model->mail[i].kept = l->model->mail[i].state == CRASH_DONE;
+    return 0;
 }
 
 static int checkpoint(struct crash_life *l)

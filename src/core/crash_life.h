@@ -30,8 +30,8 @@ struct crash_mail {
     enum crash_state state;
     uint64_t id; /* the spool's */
     size_t size;
-    bool to[CRASH_BOXES];
-    uint32_t uid[CRASH_BOXES]; /* as a reader has seen it; 0: none has */
+    bool to[CRASH_BOXES], kept; /* kept: it was delivered, and the spool knows */
+    uint32_t uid[CRASH_BOXES];  /* as a reader has seen it; 0: none has */
     uint64_t modseq[CRASH_BOXES];
 };
 
