@@ -295,7 +295,11 @@ def test_069_replies_too_many(sender, evil):
 
 
 def test_069_reply_too_many_hides_a_refusal(sender, evil):
-    """Out of step, "one" would seem to be accepted and "two" refused; both must be decided by their own replies."""
+    """Out of step, "one" would seem to be accepted and "two" refused; both must be decided by their own replies.
+
+    With BDAT nothing stands between the answers and the message (354 does), so what has not come by then cannot show.
+    """
+    evil.extensions = [word for word in EXTENSIONS if word != "CHUNKING"]
     evil.on("MAIL", b"250 ok\r\n250 ok\r\n", times=1)
     evil.on("RCPT", "550 5.1.1 nobody", match="one")
     server = sender()

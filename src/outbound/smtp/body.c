@@ -134,7 +134,8 @@ bool body_chunk(const struct body *b)
     return b->courier->offer.chunking && !b->converted;
 }
 
-bool body_small(const struct body *b)
+/* It leaves in one write. */
+static bool is_small(const struct body *b)
 {
     return source_here(&b->source) && source_size(&b->source) <= SMALL_MAX;
 }
@@ -181,7 +182,7 @@ static int send_as_it_is(struct body *b)
     int rc;
 
     while ((rc = source_next(&b->source, &piece, &e)) > 0)
-        if (put(b, piece) < 0 || (!body_small(b) && check_unasked(b) < 0))
+        if (put(b, piece) < 0 || (!is_small(b) && check_unasked(b) < 0))
             return -1;
     return rc < 0 ? unreadable_now(b, &e) : 0;
 }

@@ -175,8 +175,6 @@ void body_done(struct body **b); /* suspends */
 bool body_eight_bit(const struct body *b);
 /* By one BDAT with all of it (RFC 3030); else by DATA. */
 bool body_chunk(const struct body *b);
-/* All of it is here, and small: it may go with the envelope. */
-bool body_small(const struct body *b);
 /* Writes the message: for BDAT its command and octets, for DATA what follows 354 up to the last
  * dot. On success all has left. */
 int body_send(struct courier *c, struct body *b);

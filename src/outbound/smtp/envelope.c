@@ -1,8 +1,10 @@
-/* A delivery from MAIL to the end of data (RFC 5321 3.3), in as few flights as the server lets us.
+/* A delivery from MAIL to the end of data (RFC 5321 3.3), in two flights where the server lets us.
  *
  * With PIPELINING (RFC 2920) MAIL, the recipients and DATA leave together, in windows small enough
- * that no side can wait for the other with full buffers; with CHUNKING too (RFC 3030) a small
- * message follows in the same flight. Each answer is taken for the command whose turn it is.
+ * that no side can wait for the other with full buffers. Each answer is taken for the command whose
+ * turn it is. The message follows when all of them are there and nothing else: by BDAT it could go
+ * in the first flight, but then a server that says one thing too much would have its answers taken
+ * for other recipients' (hostile.md 69), and content would go to servers that refuse them all.
  */
 #include "outbound/smtp/courier.h"
 
@@ -17,6 +19,7 @@ enum {
 struct flight {
     struct body *body; /* NULL: a probe */
     uint32_t next;     /* the first recipient that is still to be offered */
+    bool *before;      /* recipients that had their result before it; NULL: no memory */
     bool mail_said, mail_taken, data_said;
     struct answer mail; /* why MAIL was refused; its text in the arena of the delivery */
 };
@@ -149,14 +152,42 @@ static int send_nothing(struct courier *c)
     return hear(c, STAGE_FINAL, &a);
 }
 
+/* hostile.md 69: no answer of this flight is sure to be the one of its command. Who got a result by
+ * them is tried again. */
+static void reopen(struct courier *c, const struct flight *f)
+{
+    struct delivery *d = &c->now;
+
+    for (uint32_t i = 0; i < d->rcpts && f->before; i++)
+        if (d->state[i] == RCPT_ACCEPTED || !f->before[i])
+            d->state[i] = RCPT_OPEN;
+    d->accepted = 0;
+}
+
+/* By BDAT nothing stands between the answers and the message: one too much shows here, if it has
+ * come. */
+static int send_chunk(struct courier *c, const struct flight *f)
+{
+    struct answer a;
+
+    if (!stream_pending(c->stream))
+        return body_send(c, f->body) < 0 ? -1 : hear_final(c, f);
+    reopen(c, f);
+    if (hear(c, STAGE_DATA, &a) < 0)
+        return -1;
+    return a.code == 421 ? courier_broken_answer(c, &a) : courier_strange(c, &a);
+}
+
 static int after_data(struct courier *c, const struct flight *f)
 {
     struct answer a;
 
     if (hear(c, STAGE_DATA, &a) < 0)
         return -1;
-    if (a.code / 100 < 4 && a.code != 354)
+    if (a.code / 100 < 4 && a.code != 354) {
+        reopen(c, f);
         return courier_strange(c, &a);
+    }
     if (a.code != 354) {
         set_accepted(c, &a);
         return 0;
@@ -174,11 +205,11 @@ static int send_message(struct courier *c, const struct flight *f)
     if (!f->body)
         return 0;
     if (f->data_said)
-        return body_chunk(f->body) ? hear_final(c, f) : after_data(c, f);
+        return after_data(c, f);
     if (c->now.accepted == 0)
         return 0;
     if (body_chunk(f->body))
-        return body_send(c, f->body) < 0 ? -1 : hear_final(c, f);
+        return send_chunk(c, f);
     if (courier_say(c, STR("DATA")) < 0 || courier_flush(c) < 0)
         return -1;
     return after_data(c, f);
@@ -226,22 +257,15 @@ static int say_window(struct courier *c, struct flight *f)
     return 0;
 }
 
-/* The last window takes DATA along, or a small message by BDAT. */
+/* The last window takes DATA along. */
 static int say_data(struct courier *c, struct flight *f)
 {
-    if (!f->body || !c->offer.pipelining || f->next < c->now.rcpts)
-        return courier_flush(c);
-    if (!body_chunk(f->body)) {
+    if (f->body && !body_chunk(f->body) && c->offer.pipelining && f->next == c->now.rcpts) {
         f->data_said = true;
-        return courier_say(c, STR("DATA")) < 0 ? -1 : courier_flush(c);
+        if (courier_say(c, STR("DATA")) < 0)
+            return -1;
     }
-    if (!body_small(f->body))
-        return courier_flush(c);
-    f->data_said = true;
-    if (body_send(c, f->body) < 0)
-        return -1;
-    c->now.wholly_sent = true;
-    return 0;
+    return courier_flush(c);
 }
 
 /* Sender and recipients, window by window. */
@@ -323,6 +347,10 @@ static void lost(struct courier *c)
 static void transact(struct courier *c, struct body *b)
 {
     struct flight f = {.body = b};
+
+    f.before = arena_array(&c->mail, c->now.rcpts, sizeof *f.before);
+    for (uint32_t i = 0; i < c->now.rcpts && f.before; i++)
+        f.before[i] = c->now.state[i] == RCPT_DONE;
 
     if (offer_in_time(c, &f) < 0 || send_message(c, &f) < 0)
         lost(c);

@@ -17,8 +17,8 @@ int outcome_begin(struct courier *c)
     d->outcome.results = d->rcpts;
     d->state = arena_array(&c->mail, d->rcpts, sizeof *d->state);
     d->outcome.result = arena_array(&c->mail, d->rcpts, sizeof *d->outcome.result);
-    /* One more: where memory for a text is short, an empty one is said. */
-    d->outcome.reply = arena_array(&c->mail, d->rcpts, sizeof *d->outcome.reply);
+    /* One more: where answers are out of step, all that were given are replaced by it. */
+    d->outcome.reply = arena_array(&c->mail, (size_t)d->rcpts + 1, sizeof *d->outcome.reply);
     if (!d->state || !d->outcome.result || !d->outcome.reply)
         return -1;
     for (uint32_t i = 0; i < d->rcpts; i++)
@@ -50,7 +50,7 @@ static uint32_t reply_of(struct courier *c, const struct answer *a)
     for (uint32_t i = o->replies; i > 0 && o->replies - i < SAME_SEARCH_MAX; i--)
         if (same(&o->reply[i - 1], a, text) || same(&o->reply[i - 1], a, a->text))
             return i - 1;
-    CHECK(o->replies < d->rcpts);
+    CHECK(o->replies <= d->rcpts);
     r = &o->reply[o->replies];
     *r = (struct co_reply){.code = a->code, .status = a->status};
     if (arena_dup(&c->mail, text, &r->text))
