@@ -14,8 +14,13 @@ struct civil {
     unsigned millisecond, week_day; /* 0 is Sunday */
 };
 
-/* The system's clock. */
+/* The system's clock, unless another was named. */
 int64_t wall_ms(void);
+
+/* now_ns(arg) is the clock from here on; NULL: the system's again. core has its clock from its
+ * table of calls (io/sys.h), so that all of it lives in one time, on a simulated disk too. Not
+ * while another thread may ask. */
+void wall_clock_from(int64_t (*now_ns)(const void *arg), const void *arg);
 
 struct civil civil_from_ms(int64_t ms);
 

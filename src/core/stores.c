@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "base/timefmt.h"
+
 #include "core/directory/directory.h"
 #include "core/lock.h"
 #include "core/mailbox/mailbox.h"
@@ -54,9 +56,17 @@ static int open_mailboxes(struct stores *s, const struct config *config, struct 
     return mailboxes_open(&s->mailboxes, &settings, e);
 }
 
+static int64_t wall_ns(const void *arg)
+{
+    const struct sys *sys = arg;
+
+    return sys->wall_ns(sys);
+}
+
 int stores_open(struct stores *s, const struct sys *sys, const struct config *config, struct err *e)
 {
     *s = (struct stores){.sys = sys, .lock = -1};
+    wall_clock_from(wall_ns, sys);
     snprintf(s->control_db, sizeof s->control_db, "%.*s/control.db", STR_ARG(config->data));
     snprintf(s->mail, sizeof s->mail, "%.*s/mail", STR_ARG(config->data));
     if (lock_take(sys, config->data, STORES_WAIT_MS, &s->lock, e) < 0 ||
@@ -74,4 +84,5 @@ void stores_close(struct stores *s)
     directory_close(&s->directory);
     pool_close(&s->hashing);
     lock_release(s->sys, &s->lock);
+    wall_clock_from(NULL, NULL);
 }

@@ -25,7 +25,8 @@ struct stores {
     uint8_t literals[STORES_LITERALS][16];           /* own addresses */
 };
 
-/* Makes what is missing below the data directory, which must exist. In a fiber: suspends for the
+/* The clock of this process is the table's from here to the end (base/timefmt.h). Makes what is
+ * missing below the data directory, which must exist. In a fiber: suspends for the
  * lock. */
 int stores_open(
     struct stores *s, const struct sys *sys, const struct config *config, struct err *e);

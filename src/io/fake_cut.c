@@ -176,6 +176,7 @@ static struct fake_disk *twin(const struct fake_disk *f)
 
     n->random = f->random;
     n->space = f->space;
+    n->before = f->before + f->operations;
     for (unsigned i = 0; i < f->inode_count; i++) {
         struct inode *to = fake_inode(n);
 

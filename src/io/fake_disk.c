@@ -453,10 +453,17 @@ static int fake_space_left(const struct sys *s, const char *path, struct sys_spa
     return (int)done(f, 0);
 }
 
-static int64_t fake_clock(const struct sys *s)
+/* A millisecond an operation, so that a machine that lost power goes on later. */
+static int64_t fake_mono(const struct sys *s)
 {
-    (void)s;
-    return 0;
+    struct fake_disk *f = disk_of(s);
+
+    return done(f, (long)((f->before + f->operations) * 1000000));
+}
+
+static int64_t fake_wall(const struct sys *s)
+{
+    return INT64_C(1800000000000000000) + fake_mono(s);
 }
 
 static void fake_random(const struct sys *s, void *p, size_t n)
@@ -501,8 +508,8 @@ struct fake_disk *fake_new(void)
         .unlink = fake_unlink,
         .list = fake_list,
         .space = fake_space_left,
-        .wall_ns = fake_clock,
-        .mono_ns = fake_clock,
+        .wall_ns = fake_wall,
+        .mono_ns = fake_mono,
         .random = fake_random,
     };
     return f;

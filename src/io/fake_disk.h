@@ -1,8 +1,8 @@
 /* io/fake_disk.h: a disk in memory that loses power, for tests.
  *
  * What was written and not synced may be lost, all of it or any sector; a name that was made and
- * whose directory was not synced may be lost. Calls can be made to fail by their count. Safe to use
- * from several threads.
+ * whose directory was not synced may be lost. Calls can be made to fail by their count. Its clock
+ * ticks with its operations. Safe to use from several threads.
  */
 #pragma once
 

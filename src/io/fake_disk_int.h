@@ -45,7 +45,7 @@ struct fake_disk {
     void (*watch)(void *arg);
     void *watch_arg;
     struct inode *handles[HANDLES];
-    uint64_t operations, cut_at;
+    uint64_t operations, before, cut_at; /* before: in its earlier lives */
     uint64_t calls[FAKE_CALLS], fail_at[FAKE_CALLS];
     int fail_error[FAKE_CALLS];
     bool fail_lasting[FAKE_CALLS], sync_keeps, short_writes;

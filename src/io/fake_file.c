@@ -9,7 +9,7 @@
 /* Host order: it is read where it was written. */
 struct head {
     char magic[8];
-    uint64_t extra, random, space;
+    uint64_t extra, random, space, operations;
     uint32_t inodes, names;
 };
 
@@ -44,6 +44,7 @@ int fake_save(struct fake_disk *f, const char *path, const void *extra, size_t n
     struct head h = {.extra = n,
         .random = f->random,
         .space = f->space,
+        .operations = f->before + f->operations,
         .inodes = f->inode_count,
         .names = f->name_count};
     FILE *out = fopen(path, "w");
@@ -100,6 +101,7 @@ static bool load(FILE *in, struct fake_disk *f, void *extra, size_t n)
         return false;
     f->random = h.random;
     f->space = h.space;
+    f->before = h.operations;
     for (unsigned i = 0; i < h.inodes; i++)
         if (!load_inode(in, f))
             return false;
