@@ -18,8 +18,6 @@ static const struct phrase {
     {"received", "received"},
     {"refused", "refused"},
     {"queued", "is a recipient"},
-    {"expanded", "stands for others"},
-    {"routed", "goes to"},
     {"held", "held"},
     {"released", "released"},
     {"delivered", "delivered"},
@@ -34,7 +32,7 @@ static const struct phrase {
     {"removed", "removed by the operator"},
     {"retried", "tried again by the operator"},
     {"quarantined", "set aside"},
-    {"forwarded", "forwarded"},
+    {"forwarded", "leaves with another sender"},
     {"ended", "nothing is left to do"},
 };
 

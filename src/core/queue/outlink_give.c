@@ -3,6 +3,7 @@
 
 #include "core/queue/forward.h"
 #include "core/queue/outlink_int.h"
+#include "core/trace/trace.h"
 
 enum {
     FRAME_ROOM = CHANNEL_FRAME_MAX - 2048, /* for prefix, recipients and content */
@@ -154,6 +155,23 @@ static void put_elsewhere(struct choosing *c)
         queue_delivery_done(c->q, delivery);
 }
 
+/* Once: with the first attempt. */
+static void trace_forwarded(const struct choosing *c)
+{
+    const struct flight *f = c->f;
+    const struct sched_message *m = sched_message(c->q->sched, f->message);
+
+    if (str_eq(c->reverse_path, f->v.given.reverse_path))
+        return;
+    for (uint32_t i = 0; i < f->rcpts; i++)
+        if (queue_rcpt(c->q, &c->found, m, f->rcpt[i]).attempts == 0)
+            trace_write(c->q->parts.trace, &(struct trace_event){.kind = TRACE_FORWARDED,
+                                               .id = f->id,
+                                               .from = c->reverse_path,
+                                               .has_from = true,
+                                               .to = f->v.target[f->rcpt[i]].address});
+}
+
 static int fill(struct choosing *c, struct err *e)
 {
     struct flight *f = c->f;
@@ -171,6 +189,7 @@ static int fill(struct choosing *c, struct err *e)
     if (f->rcpts) {
         f->others_wait = !f->others && c->waiting;
         f->others += c->waiting;
+        trace_forwarded(c);
         return 0;
     }
     return choose(c, TURN_WAITING, e);

@@ -192,8 +192,6 @@ const char *trace_kind_name(enum trace_kind kind)
         [TRACE_RECEIVED] = "received",
         [TRACE_REFUSED] = "refused",
         [TRACE_QUEUED] = "queued",
-        [TRACE_EXPANDED] = "expanded",
-        [TRACE_ROUTED] = "routed",
         [TRACE_HELD] = "held",
         [TRACE_RELEASED] = "released",
         [TRACE_DELIVERED] = "delivered",

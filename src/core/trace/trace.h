@@ -36,8 +36,6 @@ enum trace_kind {
     TRACE_RECEIVED = 1, /* committed: from, client, helo, protocol, size; count: recipients */
     TRACE_REFUSED,      /* a recipient or a whole message was not taken: code, status, text */
     TRACE_QUEUED,       /* a final recipient of it: to; text: the address given, where another */
-    TRACE_EXPANDED,     /* to (a list, an alias) became others; count: how many */
-    TRACE_ROUTED,       /* to; host: the site; text: the route */
     TRACE_HELD,         /* text: why */
     TRACE_RELEASED,
     TRACE_DELIVERED,   /* into a mailbox here, or by LMTP (host, address) */
@@ -52,7 +50,7 @@ enum trace_kind {
     TRACE_REMOVED,     /* by the operator */
     TRACE_RETRIED,     /* by the operator: tried now instead of later */
     TRACE_QUARANTINED, /* damaged, or it killed too often: text */
-    TRACE_FORWARDED,   /* to: rewritten; from: the reverse-path it got */
+    TRACE_FORWARDED,   /* to; from: the reverse-path that it leaves with instead of its own */
     TRACE_ENDED,       /* nothing is left to do for it */
     TRACE_KINDS,
 };
