@@ -276,7 +276,7 @@ void channel_reply(struct channel_call to, struct str payload)
     struct frame f = {.kind = FRAME_REPLY, .call = to.call, .payload = payload};
     struct err e;
 
-    if (!c)
+    if (!c || !to.call) /* a notice: what it says wanted an answer, but its sender did not */
         return;
     ledger_answer(&c->ledger, to.call);
     /* Whoever asked would wait for ever. */

@@ -37,6 +37,16 @@ FIBER_TEST(test_calls_both_ways)
     close_end(&b);
 }
 
+/* A peer that has been taken over says it where its like ask. */
+FIBER_TEST(test_question_that_wants_no_answer)
+{
+    open_pair();
+    assert_int_equal(channel_notify(a.channel, ANSWER, STR("hello"), NULL), 0);
+    assert_echo(a.channel, STR("and on it goes"));
+    close_end(&a);
+    close_end(&b);
+}
+
 FIBER_TEST(test_reply_too_large_for_its_buffer)
 {
     struct buf reply;
@@ -350,6 +360,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_calls_both_ways),
+        cmocka_unit_test(test_question_that_wants_no_answer),
         cmocka_unit_test(test_reply_too_large_for_its_buffer),
         cmocka_unit_test(test_descriptors),
         cmocka_unit_test(test_descriptor_stands_with_its_frame),
