@@ -11,6 +11,7 @@
 enum {
     ARENA_MAX = 16 << 20,
     CHOKED_MS = 50,
+    DECLINED_MS = 500,
 };
 
 /* ---- asks that have to wait */
@@ -45,7 +46,7 @@ static struct sched_conn *find_conn(struct outlink *l, uint32_t number)
     struct sched_conn *c = sched_conn(l->q->sched, number);
     struct carrier *carrier = c ? c->user : NULL;
 
-    return carrier && carrier->link == l ? c : NULL;
+    return carrier && carrier->link == l && !carrier->ended ? c : NULL;
 }
 
 /* ---- CO_NEXT */
@@ -261,9 +262,12 @@ static void closed(struct ask *a, struct sched_conn *c, const struct co_closed *
     uint32_t reason = reason_of(q, closed_by, c->site->reason);
     enum sched_end end = ends[closed_by->end];
 
+    carrier->ended = true;
     while (carrier->working)
-        if (cond_wait(&carrier->free, "a connection's end", NULL) < 0)
-            break;
+        if (cond_wait(&carrier->free, "a connection's end", NULL) < 0) {
+            ask_free(a); /* the channel has gone: drop_conns() ends it */
+            return;
+        }
     log_closed(q, c, closed_by);
     f = carrier->flight;
     carrier->flight = NULL;
@@ -272,6 +276,8 @@ static void closed(struct ask *a, struct sched_conn *c, const struct co_closed *
     else
         ask_free(a);
     free_carrier(c);
+    if (end == END_DONE && c->state == CONN_OPENING) /* it drains, or has no room */
+        l->quiet_until = run_now() + DECLINED_MS;
     sched_closed(q->sched, c, end, reason, run_now());
 }
 
@@ -581,6 +587,8 @@ uint64_t outlink_pump(struct queue *q)
         sched_not_woken(q->sched, c);
         return run_now() + CHOKED_MS;
     }
+    if (run_now() < l->quiet_until)
+        return l->quiet_until;
     while ((c = sched_open_next(q->sched, run_now())))
         if (!open_one(q, l, c))
             return run_now() + CHOKED_MS;

@@ -15,6 +15,7 @@ struct outlink {
     struct list flying; /* messages that an earlier core gave it */
     struct list probes;
     uint32_t number, count;
+    uint64_t quiet_until; /* it declines what it is told to open: not at once again */
     bool attached, closing;
 };
 
@@ -24,6 +25,7 @@ struct carrier {
     struct flight *flight;
     struct cond free;
     bool working;
+    bool ended; /* outbound said so: no frame finds it any more */
 };
 
 /* A transfer under way. */

@@ -471,6 +471,71 @@ static void flying(void)
     UNTIL(!messages());
 }
 
+static void say_closed(enum co_end end)
+{
+    struct co_closed v = {.assignment = w.opened, .end = end, .why = {451, {4, 0, 0}, STR("no")}};
+    struct buf payload;
+
+    buf_init(&payload, CHANNEL_FRAME_MAX);
+    co_closed_encode(&v, &payload);
+    assert_true(buf_ok(&payload));
+    assert_true(channel_try_notify(w.outbound, CO_CLOSED, buf_str(&payload)));
+    buf_done(&payload);
+}
+
+static void ask_next(void *arg)
+{
+    *(struct co_given *)arg = next(NULL);
+}
+
+/* A hostile outbound ends a connection twice while its question is being answered. */
+static void ended_twice(void)
+{
+    struct co_attach a = {.last = true};
+    struct co_given g = {0};
+    struct scope scope;
+    struct err e;
+    uint64_t id = send_one("i@there.test");
+
+    close_all(); /* then the message has to be read, which takes a moment */
+    w.opened = 0;
+    open_all();
+    attach(&a);
+    UNTIL(w.opened);
+    scope_init(&scope);
+    check(fiber_start(&scope, "next", ask_next, &g, &e), &e);
+    assert_int_equal(fiber_yield(NULL), 0);
+    say_closed(CO_ENDED_LOST);
+    say_closed(CO_ENDED_LOST);
+    scope_join(&scope);
+    assert_int_equal(g.kind, CO_DELIVERY);
+    UNTIL(shown(id).state == QUEUE_RCPT_DEFERRED);
+    assert_int_equal(shown(id).attempts, 1);
+}
+
+/* One that drains declines what it is told to open: it is not told so again and again. */
+static void declined(void)
+{
+    struct queue_filter old = {.to = STR("i@there.test")};
+    uint64_t id, count;
+    uint32_t first;
+    struct err e;
+
+    check(queue_remove(w.queue, &old, &count, &e), &e);
+    w.opened = 0;
+    id = send_one("j@there.test");
+    UNTIL(w.opened);
+    first = w.opened;
+    for (int i = 0; i < 20 && w.opened == first; i++) {
+        if (i == 0)
+            say_closed(CO_ENDED_DONE);
+        assert_int_equal(fiber_sleep(1, NULL), 0);
+    }
+    assert_int_equal(w.opened, first);
+    UNTIL(w.opened != first);
+    assert_int_equal(next(NULL).delivery.id, id);
+}
+
 FIBER_TEST(test_life)
 {
     static const char text[] = "hostname = \"mx.example.test\"\ndata = \"/nowhere\"\n"
@@ -492,6 +557,8 @@ FIBER_TEST(test_life)
     death_of_outbound();
     death_of_core();
     flying();
+    ended_twice();
+    declined();
     close_all();
     config_free(w.config);
     arena_done(&w.arena);
