@@ -1,0 +1,129 @@
+#include "core/crash/images.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/mem.h"
+
+struct each {
+    struct image image;
+    struct fake_changes changes;
+    struct fake_choice choice;
+    uint64_t seed;
+    image_fn *fn;
+    void *arg;
+    bool more;
+};
+
+static uint64_t mix(uint64_t x)
+{
+    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9U;
+    x = (x ^ x >> 27) * 0x94d049bb133111ebU;
+    return x ^ x >> 31;
+}
+
+static uint64_t next_random(struct each *e)
+{
+    e->seed += 0x9e3779b97f4a7c15U;
+    return mix(e->seed);
+}
+
+static bool has_sector(const struct each *e)
+{
+    for (uint32_t i = 0; i < e->changes.count; i++)
+        if (e->choice.survives[i] && e->changes.v[i].kind == FAKE_SECTOR)
+            return true;
+    return false;
+}
+
+/* As it is, and torn. */
+static void give(struct each *e)
+{
+    e->choice.tear = FAKE_WHOLE;
+    e->more = e->more && e->fn(e->arg, &e->image);
+    if (!e->more || !has_sector(e))
+        return;
+    e->choice.seed = next_random(e);
+    e->choice.tear = e->choice.seed % 2 ? FAKE_GARBAGE : FAKE_HALF_NEW;
+    e->more = e->fn(e->arg, &e->image);
+}
+
+static void every_subset(struct each *e)
+{
+    for (uint32_t mask = 0; e->more && mask < 1U << e->changes.count; mask++) {
+        for (uint32_t i = 0; i < e->changes.count; i++)
+            e->choice.survives[i] = mask >> i & 1;
+        give(e);
+    }
+}
+
+/* The first ones; one alone; all but one. */
+static void steps(struct each *e)
+{
+    uint32_t n = e->changes.count, step = (n + STEPS - 1) / STEPS;
+
+    for (uint32_t i = 0; e->more && i < n; i += 1 + (uint32_t)(next_random(e) % (2 * step - 1))) {
+        memset(e->choice.survives, 0, n);
+        memset(e->choice.survives, 1, i);
+        give(e);
+        memset(e->choice.survives, 0, n);
+        e->choice.survives[i] = 1;
+        give(e);
+        memset(e->choice.survives, 1, n);
+        e->choice.survives[i] = 0;
+        give(e);
+    }
+    memset(e->choice.survives, 1, n);
+    give(e);
+}
+
+static void samples(struct each *e, uint32_t count)
+{
+    for (uint32_t k = 0; e->more && k < count; k++) {
+        uint64_t of_four = 1 + k % 3;
+
+        for (uint32_t i = 0; i < e->changes.count; i++)
+            e->choice.survives[i] = next_random(e) % 4 < of_four;
+        give(e);
+    }
+}
+
+void images_each(
+    struct fake_disk *moment, uint64_t seed, uint32_t samples_wanted, image_fn *fn, void *arg)
+{
+    struct each *e = MEM_NEW(struct each);
+
+    CHECK(e);
+    e->image = (struct image){moment, &e->changes, &e->choice};
+    e->seed = seed;
+    e->fn = fn;
+    e->arg = arg;
+    e->more = true;
+    fake_changes(moment, &e->changes);
+    CHECK(!e->changes.more);
+    if (e->changes.count <= SUBSETS_UP_TO) {
+        every_subset(e);
+    } else {
+        steps(e);
+        samples(e, samples_wanted);
+    }
+    mem_free(e);
+}
+
+void image_describe(const struct image *i, char *out, size_t n)
+{
+    static const char *const tears[] = {
+        "", "; the last sector is garbage", "; the last sector is half new, half garbage"};
+    size_t at = 0;
+    char name[160];
+
+    at += (size_t)snprintf(out, n, "of %u changes survive:", i->changes->count);
+    for (uint32_t k = 0; k < i->changes->count && at + sizeof name + 64 < n; k++) {
+        if (!i->choice->survives[k])
+            continue;
+        fake_change_name(i->moment, &i->changes->v[k], name, sizeof name);
+        at += (size_t)snprintf(out + at, n - at, " %s,", name);
+    }
+    (void)snprintf(out + at, n - at, "%s", tears[i->choice->tear]);
+}
