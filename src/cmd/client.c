@@ -92,12 +92,15 @@ static int open_either(struct client *client, struct err *e)
 {
     int connected = connect_control(client, e);
 
+    if (connected > 0 && client->need == CLIENT_ADOPT)
+        return err_set(e, ERR_PERMANENT, "cmd", "a server runs on %.*s: it is in use already",
+            STR_ARG(client->config->data));
     if (connected != 0)
         return connected < 0 ? -1 : 0;
     if (client->need == CLIENT_SERVER)
         return err_set(
             e, ERR_PERMANENT, "cmd", "no server is running on %.*s", STR_ARG(client->config->data));
-    return offline_open(&client->offline, client->config, e);
+    return offline_open(&client->offline, client->config, client->need == CLIENT_ADOPT, e);
 }
 
 static void client_fiber(void *arg)
@@ -136,11 +139,11 @@ static int enter(const struct config *config, enum client_need need, struct err 
 
     if (identity_find(config, &id, e) < 0)
         return -1;
-    if (need == CLIENT_ANY && layout_make_roots(config, &id, e) < 0)
+    if (need != CLIENT_SERVER && layout_make_roots(config, &id, e) < 0)
         return -1;
     if (identity_become(config, e) < 0)
         return -1;
-    return need == CLIENT_ANY ? layout_make(config, e) : 0;
+    return need != CLIENT_SERVER ? layout_make(config, e) : 0;
 }
 
 int client_run(struct cmd *c, enum client_need need, client_fn *fn, void *arg)

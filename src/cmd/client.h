@@ -14,6 +14,7 @@ struct client;
 enum client_need {
     CLIENT_ANY,    /* a server, or the data directory */
     CLIENT_SERVER, /* a running server */
+    CLIENT_ADOPT,  /* the data directory, which is taken for ours though it is a copy */
 };
 
 /* Runs fn with a client in a fiber of this process's loop; returns fn's result, or EXIT_FAILED with

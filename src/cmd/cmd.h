@@ -104,6 +104,13 @@ int cmd_queue_release(struct cmd *c);
 int cmd_queue_remove(struct cmd *c);
 int cmd_queue_stats(struct cmd *c);
 int cmd_mailq(struct cmd *c); /* its exit status is as of the others */
+int cmd_spool_verify(struct cmd *c);
+int cmd_spool_repair(struct cmd *c);
+int cmd_spool_adopt(struct cmd *c);
+int cmd_quarantine_list(struct cmd *c);
+int cmd_quarantine_show(struct cmd *c);
+int cmd_quarantine_release(struct cmd *c);
+int cmd_quarantine_remove(struct cmd *c);
 int cmd_trace(struct cmd *c);
 int cmd_mail_list(struct cmd *c);
 int cmd_mail_show(struct cmd *c);

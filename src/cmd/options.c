@@ -6,6 +6,10 @@
 
 #define DEFAULT_CONFIG "/etc/veredus/veredus.conf"
 
+enum {
+    WORDS_MAX = 3, /* of a command */
+};
+
 /* Does the row's n-th word equal this one? Words are separated by one space. */
 static bool row_word(const struct cmd_row *row, unsigned n, const char *word)
 {
@@ -17,9 +21,13 @@ static bool row_word(const struct cmd_row *row, unsigned n, const char *word)
     return str_eq(head, str_c(word));
 }
 
-static bool row_has_two(const struct cmd_row *row)
+static unsigned row_words(const struct cmd_row *row)
 {
-    return strchr(row->words, ' ') != NULL;
+    unsigned n = 1;
+
+    for (const char *p = row->words; *p; p++)
+        n += *p == ' ';
+    return n;
 }
 
 static void help_row(const struct cmd_row *row)
@@ -63,7 +71,7 @@ static void help_all(const char *group)
 static bool is_group(const char *word)
 {
     for (size_t i = 0; i < cmd_row_count; i++)
-        if (row_has_two(&cmd_rows[i]) && row_word(&cmd_rows[i], 0, word))
+        if (row_words(&cmd_rows[i]) > 1 && row_word(&cmd_rows[i], 0, word))
             return true;
     return false;
 }
@@ -72,9 +80,12 @@ static const struct cmd_row *find_row(const char **args, unsigned count, unsigne
 {
     for (size_t i = 0; i < cmd_row_count; i++) {
         const struct cmd_row *row = &cmd_rows[i];
-        *words = row_has_two(row) ? 2 : 1;
-        if (count >= *words && row_word(row, 0, args[0]) &&
-            (*words == 1 || row_word(row, 1, args[1])))
+        bool fits;
+        *words = row_words(row);
+        fits = count >= *words;
+        for (unsigned w = 0; fits && w < *words; w++)
+            fits = row_word(row, w, args[w]);
+        if (fits)
             return row;
     }
     return NULL;
@@ -99,7 +110,7 @@ static const struct cmd_row *row_of(int argc, char **argv, const char **args, un
 {
     unsigned count = 0;
 
-    for (int i = 1; i < argc && count < 2; i++) {
+    for (int i = 1; i < argc && count < WORDS_MAX; i++) {
         if (has_value_apart(argv[i]))
             i++;
         else if (argv[i][0] != '-')

@@ -71,6 +71,7 @@ static int open_spool(
         .segment = config->spool.segment,
         .large = config->spool.large,
         .reserve = config->spool.reserve,
+        .scrub = config->spool.scrub,
         .no_sync = config->sync == SYNC_NONE,
         .arg = c,
         .on_live = on_live,
@@ -224,6 +225,7 @@ void core_reconfigure(struct core *c, const struct config *config)
     stores_reconfigure(&c->stores, config);
     recipients_reconfigure(c->recipients, config);
     queue_reconfigure(c->queue, config);
+    spool_set_scrub(c->spool, config->spool.scrub);
     trace_reconfigure(c->trace, config->trace.size, config->trace.keep_ms);
 }
 

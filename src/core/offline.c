@@ -2,6 +2,7 @@
 
 #include "base/mem.h"
 
+#include "core/place.h"
 #include "core/stores.h"
 
 struct offline {
@@ -9,13 +10,25 @@ struct offline {
     struct control control;
 };
 
-int offline_open(struct offline **out, const struct config *config, struct err *e)
+/* Is it the one that was used before? */
+static int take_place(struct stores *stores, const struct config *config, bool adopt, struct err *e)
+{
+    int rc =
+        adopt ? place_adopt(&sys_real, config->data, e) : place_check(&sys_real, config->data, e);
+
+    if (rc < 0)
+        stores_close(stores);
+    return rc;
+}
+
+int offline_open(struct offline **out, const struct config *config, bool adopt, struct err *e)
 {
     struct offline *o = MEM_NEW(struct offline);
 
     if (!o)
         return err_memory(e, "core");
-    if (stores_open(&o->stores, &sys_real, config, e) < 0) {
+    if (stores_open(&o->stores, &sys_real, config, e) < 0 ||
+        take_place(&o->stores, config, adopt, e) < 0) {
         mem_free(o);
         return -1;
     }
@@ -33,6 +46,7 @@ void offline_close(struct offline **o)
 {
     if (!*o)
         return;
+    control_done(&(*o)->control);
     stores_close(&(*o)->stores);
     mem_free(*o);
     *o = NULL;

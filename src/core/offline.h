@@ -9,8 +9,9 @@
 
 struct offline;
 
-/* Takes the lock; fails where a server runs. Both suspend. */
-int offline_open(struct offline **o, const struct config *config, struct err *e);
+/* Takes the lock; fails where a server runs, and for a copy (core/place.h) unless that is adopted
+ * now. Both suspend. */
+int offline_open(struct offline **o, const struct config *config, bool adopt, struct err *e);
 void offline_close(struct offline **o); /* NULL is allowed */
 
 /* One request of ipc/control.h; its reply, outcome first, is appended. Suspends. */

@@ -10,6 +10,7 @@
 #include "core/control/server.h"
 #include "core/core.h"
 #include "core/intake.h"
+#include "core/place.h"
 #include "core/queue/queue.h"
 
 struct run {
@@ -109,10 +110,13 @@ int core_prepare(struct role *role, struct err *e)
 {
     struct stores stores;
 
+    int rc;
+
     if (stores_open(&stores, &sys_real, role->config, e) < 0)
         return -1;
+    rc = place_check(&sys_real, role->config->data, e);
     stores_close(&stores);
-    return 0;
+    return rc;
 }
 
 static int serve(struct run *r, struct err *e)

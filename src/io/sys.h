@@ -25,6 +25,7 @@ struct sys_space {
 
 struct sys_stat {
     uint64_t size, blocks; /* octets; octets really allocated */
+    uint64_t device, inode;
     uint32_t mode, uid;
     int64_t mtime_ns;
     bool is_dir;

@@ -96,6 +96,8 @@ static int put_stat(int rc, const struct stat *from, struct sys_stat *st)
     *st = (struct sys_stat){
         .size = (uint64_t)from->st_size,
         .blocks = (uint64_t)from->st_blocks * 512,
+        .device = from->st_dev,
+        .inode = from->st_ino,
         .mode = from->st_mode & 07777,
         .uid = from->st_uid,
         .mtime_ns = (int64_t)from->st_mtim.tv_sec * 1000000000 + from->st_mtim.tv_nsec,

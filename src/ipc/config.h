@@ -120,6 +120,7 @@ struct config {
     struct config_limits limits;
     struct {
         uint64_t reserve, segment, large; /* octets */
+        uint64_t scrub;                   /* a second */
     } spool;
     struct {
         bool hold;

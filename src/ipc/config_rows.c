@@ -233,6 +233,9 @@ static const struct config_row spool_rows[] = {
         .sentence = "Size of the files of the spool."},
     {NUMBER("large", ROW_SIZE, spool.large, 4 * K, 16 * M), .preset = "256K",
         .sentence = "Messages above this get files of their own in the spool."},
+    {NUMBER("scrub", ROW_SIZE, spool.scrub, 0, G), .preset = "1M",
+        .sentence = "How much of the spool is read in a second to see whether it is intact; 0 for "
+                    "not at all."},
 };
 
 static const struct config_row relay_rows[] = {

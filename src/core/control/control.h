@@ -18,6 +18,7 @@
 struct directory;
 struct mailboxes;
 struct core;
+struct control_spool;
 
 /* What operations act on; core is NULL where no server runs. */
 struct control {
@@ -26,7 +27,10 @@ struct control {
     struct mailboxes *mailboxes;
     struct pool *hashing; /* for passwords */
     struct core *core;
+    struct control_spool *spool; /* opened without a server, by the first operation on it */
 };
 
 /* Runs one request and writes the reply, outcome first. Suspends. */
 void control_execute(struct control *c, struct str request, struct buf *reply);
+/* Closes what operations have opened; the rest is the caller's. Suspends. */
+void control_done(struct control *c);

@@ -44,4 +44,6 @@ op_fn op_mail_list, op_mail_find, op_mail_raw;
 op_fn op_status, op_reload, op_stop;
 op_fn op_queue_idle, op_queue_list, op_queue_show, op_queue_rules, op_queue_stats;
 op_fn op_queue_retry, op_queue_hold, op_queue_release, op_queue_remove;
+op_fn op_spool_verify, op_spool_repair, op_spool_quarantine, op_spool_quarantine_show,
+    op_spool_quarantine_release, op_spool_quarantine_remove;
 op_fn op_trace_find, op_trace_events;

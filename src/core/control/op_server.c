@@ -55,11 +55,13 @@ static json_t *spool_json(const struct core *core)
     struct spool_stats s;
 
     spool_stats(core->spool, &s);
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "state",
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "state",
         states[spool_state(core->spool)], "messages", (json_int_t)s.messages, "octets",
         (json_int_t)s.octets, "segments", (json_int_t)s.segments, "commits", (json_int_t)s.commits,
         "groups", (json_int_t)s.groups, "quarantined", (json_int_t)s.quarantined, "damaged",
-        (json_int_t)core->counts.damaged);
+        (json_int_t)core->counts.damaged, "damaged_messages", (json_int_t)s.damaged, "compacted",
+        (json_int_t)s.compacted, "moved", (json_int_t)s.moved, "scrubbed", (json_int_t)s.scrubbed,
+        "scrub_passes", (json_int_t)s.scrub_passes);
 }
 
 static json_t *queue_numbers(const struct core *core)

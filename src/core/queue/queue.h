@@ -176,6 +176,8 @@ int queue_release(
     struct queue *q, const struct queue_filter *filter, uint64_t *count, struct err *e);
 int queue_remove(
     struct queue *q, const struct queue_filter *filter, uint64_t *count, struct err *e);
+/* Is it held by queue_quarantine()? */
+bool queue_in_quarantine(const struct spool_found *f);
 /* Held until an operator releases it, because of `why` (a literal). -1: no such message. */
 int queue_quarantine(struct queue *q, uint64_t id, const char *why, struct err *e);
 

@@ -366,3 +366,11 @@ int queue_sites(struct queue *q, struct arena *a, uint32_t limit, struct queue_s
     *count = n;
     return 0;
 }
+
+bool queue_in_quarantine(const struct spool_found *f)
+{
+    for (uint32_t i = 0; i < f->rcpts; i++)
+        if (!queue_rcpt_done(f->rcpt[i]) && f->rcpt[i].status & STATUS_QUARANTINE)
+            return true;
+    return false;
+}

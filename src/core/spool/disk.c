@@ -217,7 +217,15 @@ static int copy_range(const struct disk *d, int from, int to, uint64_t start, ui
 int disk_quarantine(
     const struct disk *d, const char *name, uint64_t segment, uint64_t from, uint64_t to)
 {
-    char target[96];
+    char as[96];
+
+    return disk_quarantine_as(d, name, segment, from, to, as);
+}
+
+int disk_quarantine_as(const struct disk *d, const char *name, uint64_t segment, uint64_t from,
+    uint64_t to, char as[96])
+{
+    char target[107];
     int source, h, rc;
 
     snprintf(target, sizeof target, "quarantine/%s.%llu.%llu-%llu", name,
@@ -225,6 +233,7 @@ int disk_quarantine(
     for (char *p = target + sizeof "quarantine/"; *p; p++)
         if (*p == '/')
             *p = '-';
+    snprintf(as, 96, "%s", target + sizeof "quarantine/" - 1);
     source = disk_open(d, name, O_RDONLY);
     if (source < 0)
         return source;

@@ -50,3 +50,6 @@ int segment_stamp(const struct disk *d, struct segment *s, uint64_t number);
 /* Copies [from, to) of file `name` to quarantine/, durably. */
 int disk_quarantine(
     const struct disk *d, const char *name, uint64_t segment, uint64_t from, uint64_t to);
+/* And says under which name. */
+int disk_quarantine_as(const struct disk *d, const char *name, uint64_t segment, uint64_t from,
+    uint64_t to, char as[96]);

@@ -279,6 +279,7 @@ void entry_found(struct entry *n, struct spool_found *f)
         .rcpt = entry_rcpts(n),
         .segment = n->segment->number,
         .at = (uint64_t)n->at * FRAME_ALIGN,
+        .damaged = n->flags & ENTRY_DAMAGED,
     };
 }
 

@@ -14,7 +14,7 @@ void recovery_damage(struct recovery *r, const char *name, uint64_t segment, uin
     r->lost = true;
     /* A copy that cannot be made (no space, say) must not keep the spool from starting: the file
      * itself stays until nothing in it is alive. */
-    if (*name)
+    if (*name && !r->settings->look)
         disk_quarantine(r->disk, name, segment, from, to);
     if (r->settings->on_damage)
         r->settings->on_damage(r->settings->arg, &damage);

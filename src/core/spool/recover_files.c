@@ -99,6 +99,67 @@ static int read_header(struct recovery *r, struct look *l, const char *name, str
     return 0;
 }
 
+/* A file that keeps the spool from starting, as a whole. */
+static int set_file_aside(
+    struct recovery *r, const struct segment *s, const char *what, struct err *e)
+{
+    struct spool_damage damage = {.segment = s->number, .to = s->size, .what = what};
+    char from[DISK_PATH], to[DISK_PATH], name[32], target[64];
+
+    disk_segment_name(name, s->file);
+    snprintf(
+        target, sizeof target, "quarantine/%s.%llu.whole", name, (unsigned long long)s->number);
+    if (disk_path(r->disk, from, name) < 0 || disk_path(r->disk, to, target) < 0 ||
+        r->disk->sys->rename(r->disk->sys, from, to) < 0 ||
+        disk_sync_dir(r->disk, "quarantine") < 0 || disk_sync_dir(r->disk, "") < 0)
+        return err_set(e, ERR_TEMPORARY, ORIGIN, "%s cannot be set aside", name);
+    damage.file = name;
+    r->damaged++;
+    if (r->settings->on_damage)
+        r->settings->on_damage(r->settings->arg, &damage);
+    return 0;
+}
+
+static uint32_t count_id(const struct listing *l, const uint8_t id[16])
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < l->count; i++)
+        n += l->v[i].good && memcmp(l->v[i].header.spool_id, id, 16) == 0;
+    return n;
+}
+
+/* Repair: the spool is the one that most files belong to; the others are set aside. */
+static int drop_strangers(struct recovery *r, struct listing *l, struct err *e)
+{
+    const uint8_t *id = NULL;
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < l->count; i++) {
+        const struct look *k = &l->v[i];
+
+        if (k->good && (!id || count_id(l, k->header.spool_id) > count_id(l, id)))
+            id = k->header.spool_id;
+    }
+    for (uint32_t i = 0; i < l->count; i++) {
+        struct look *k = &l->v[i];
+
+        if (k->good && memcmp(k->header.spool_id, id, 16) != 0) {
+            k->segment->number = k->header.number;
+            k->segment->size = k->header.size;
+            if (set_file_aside(r, k->segment, "a file of another spool", e) < 0)
+                return -1;
+            segment_free(k->segment);
+            k->segment = NULL;
+        }
+    }
+    for (uint32_t i = 0; i < l->count; i++)
+        if (l->v[i].segment)
+            l->v[kept++] = l->v[i];
+    l->count = kept;
+    return 0;
+}
+
 static int adopt_id(struct recovery *r, const struct listing *l, struct err *e)
 {
     struct disk *d = r->disk;
@@ -116,7 +177,9 @@ static int adopt_id(struct recovery *r, const struct listing *l, struct err *e)
             memcpy(d->spool_id, k->header.spool_id, sizeof d->spool_id);
         else if (memcmp(d->spool_id, k->header.spool_id, sizeof d->spool_id) != 0)
             return err_set(e, ERR_PERMANENT, ORIGIN,
-                "%s belongs to another spool than the files before it: move it away", name);
+                "%s belongs to another spool than the files before it: move it away, or: veredus "
+                "spool repair",
+                name);
         known = true;
         if (k->header.epoch > d->epoch)
             d->epoch = k->header.epoch;
@@ -180,6 +243,8 @@ static int headerless(struct recovery *r, struct look *l, const char *name, stru
         s->size = r->disk->segment_size; /* as it is likely to be: the file's end limits it too */
         return 0;
     }
+    if (r->settings->look)
+        return 0;
     /* The creation of a file that was cut off leaves zeros, or one torn slot. */
     if (!l->data) {
         if (disk_unlink(r->disk, name) < 0)
@@ -221,11 +286,22 @@ static int place_file(struct recovery *r, struct look *l, struct err *e)
         return recovery_keep_free(r, s, e);
     }
     other = index_segment(r->index, s->number);
+    if (other && r->settings->repair) {
+        bool newer = s->serial > other->serial;
+
+        if (set_file_aside(r, newer ? other : s, "a second file of its segment", e) < 0)
+            return -1;
+        if (!newer)
+            return 0;
+        index_take_segment(r->index, other);
+        segment_free(other);
+        other = NULL;
+    }
     if (other) {
         disk_segment_name(other_name, other->file);
         return err_set(e, ERR_PERMANENT, ORIGIN,
-            "%s and %s both hold segment %llu: move the copy away", other_name, name,
-            (unsigned long long)s->number);
+            "%s and %s both hold segment %llu: move the copy away, or: veredus spool repair",
+            other_name, name, (unsigned long long)s->number);
     }
     if (index_add_segment(r->index, s) < 0)
         return err_memory(e, ORIGIN);
@@ -246,6 +322,8 @@ int recover_files(struct recovery *r, struct err *e)
         disk_segment_name(name, l.v[i].segment->file);
         rc = read_header(r, &l.v[i], name, e);
     }
+    if (rc == 0 && r->settings->repair)
+        rc = drop_strangers(r, &l, e);
     if (rc == 0)
         rc = adopt_id(r, &l, e);
     for (uint32_t pass = 0; pass < 2; pass++) /* those without a header when the rest is known */

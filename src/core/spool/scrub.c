@@ -1,7 +1,7 @@
 /* Reading what is alive to see whether it is whole: slowly in the background, or all of it for an
  * operator. */
 #include <errno.h>
-#include <stdio.h>
+#include <fcntl.h>
 
 #include "base/mem.h"
 
@@ -181,6 +181,64 @@ int spool_check(struct spool *s, uint64_t id, struct spool_bad *bad, struct err 
     rc = check_one(s, j, id, e);
     if (rc > 0)
         describe(j, bad);
+    mem_free(j);
+    return rc;
+}
+
+struct aside_job {
+    const struct disk *disk;
+    struct record_place place;
+    char name[96];
+    int rc;
+};
+
+/* From its first content frame to the end of its commit record; of one that is not known where it
+ * ends, a page. */
+static void aside_run(void *arg)
+{
+    struct aside_job *j = arg;
+    uint64_t from = j->place.at, to = j->place.at + SPOOL_PAGE;
+    struct record_bad bad;
+    struct message_head m = {0};
+    struct sys_stat st;
+    struct frame f;
+    char name[32];
+    int h;
+
+    disk_segment_name(name, j->place.file);
+    h = disk_open(j->disk, name, O_RDONLY);
+    if (h >= 0 && record_head(j->disk, h, &j->place, &f, &m, &bad) == 0) {
+        from = j->place.at - m.back;
+        to = j->place.at + frame_size(&f);
+    }
+    disk_close(j->disk, h);
+    j->rc = disk_quarantine_as(j->disk, name, j->place.segment, from, to, j->name);
+    if (j->rc < 0 || !m.large)
+        return;
+    disk_large_name(name, m.large);
+    h = disk_open(j->disk, name, O_RDONLY);
+    if (h >= 0 && j->disk->sys->fstat(j->disk->sys, h, &st) == 0)
+        disk_quarantine(j->disk, name, m.large_use, 0, st.size);
+    disk_close(j->disk, h);
+}
+
+int spool_set_aside(struct spool *s, uint64_t id, char name[96], struct err *e)
+{
+    struct entry *n = index_find(&s->store.index, id);
+    struct aside_job *j;
+    int rc;
+
+    if (!n)
+        return err_set(e, ERR_PERMANENT, ORIGIN, "no such message in the spool");
+    j = MEM_NEW(struct aside_job);
+    if (!j)
+        return err_memory(e, ORIGIN);
+    j->disk = &s->store.disk;
+    j->place = record_place(n);
+    rc = pool_run(s->check_pool, aside_run, j, e);
+    if (rc == 0 && j->rc < 0)
+        rc = spool_error(e, j->rc, "quarantine");
+    memcpy(name, j->name, sizeof j->name);
     mem_free(j);
     return rc;
 }

@@ -170,6 +170,10 @@ void spool_damaged(struct spool *s, const char *name, uint64_t segment, uint64_t
     s->stats.quarantined++;
     if (s->settings.on_damage)
         s->settings.on_damage(s->settings.arg, &d);
+    if (s->settings.look) {
+        mem_free(j);
+        return;
+    }
     /* Without memory for the copy there is none; the record itself stays where it is. */
     if (!j)
         return;
@@ -239,6 +243,8 @@ int spool_submit(struct spool *s, struct spool_batch *b)
 
 static int refuse(struct spool *s, enum spool_class class, struct err *e)
 {
+    if (s->settings.look)
+        return spool_error(e, -EROFS, "the spool is only looked at");
     if (s->closing)
         return err_set_status(
             e, ERR_TEMPORARY, (struct err_status){4, 3, 2}, ORIGIN, "the spool is closing");
@@ -321,6 +327,8 @@ int spool_change(struct spool *s, const struct spool_change *changes, unsigned c
     struct spool_batch *b = s->lazy;
     uint64_t before;
 
+    if (s->settings.look)
+        return refuse(s, SPOOL_OWN, e);
     if (s->lazy_octets > LAZY_MAX)
         return err_set_status(e, ERR_TEMPORARY, (struct err_status){4, 3, 0}, ORIGIN,
             "too many changes wait for the storage");
@@ -365,6 +373,8 @@ int spool_flush(struct spool *s, struct err *e)
 {
     uint64_t target = s->handed_in;
 
+    if (s->settings.look)
+        return 0;
     spool_publish(s);
     while (s->finished < target) {
         if (s->down)
@@ -440,8 +450,10 @@ static int open_rest(struct spool *s, bool lost, struct err *e)
     if (pool_open(&s->readers, "spool-read", 2, 4096, e) < 0 ||
         pool_open(&s->check_pool, "spool-check", 1, 4096, e) < 0 ||
         pool_open(&s->large_pool, "spool-large", 1, 4096, e) < 0 ||
-        large_files_load(s, lost, e) < 0 || report_live(s, e) < 0)
+        (!s->settings.look && large_files_load(s, lost, e) < 0) || report_live(s, e) < 0)
         return -1;
+    if (s->settings.look)
+        return 0;
     first_segment(s);
     return chores_start(s, e);
 }
@@ -502,7 +514,8 @@ void spool_close(struct spool **sp)
     if (!s)
         return;
     *sp = NULL;
-    chores_stop(s);
+    if (!s->settings.look)
+        chores_stop(s);
     close_rest(s);
 }
 
@@ -541,6 +554,18 @@ bool spool_find(const struct spool *s, uint64_t id, struct spool_found *f)
 {
     struct entry *n = index_find(&s->store.index, id);
 
+    if (n)
+        entry_found(n, f);
+    return n;
+}
+
+bool spool_next(const struct spool *s, uint32_t *place, struct spool_found *f)
+{
+    const struct index *x = &s->store.index;
+    struct entry *n = NULL;
+
+    while (!n && *place < x->top)
+        n = index_at(x, (*place)++);
     if (n)
         entry_found(n, f);
     return n;

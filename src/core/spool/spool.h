@@ -48,6 +48,7 @@ struct spool_found {
     const struct spool_rcpt *rcpt;
     uint64_t segment; /* where its commit record lies, for people */
     uint64_t at;
+    bool damaged;                  /* it could not be read */
     bool recovered;                /* from an earlier life of the spool */
     struct spool_message *message; /* as it was handed over; NULL where recovered */
 };
@@ -76,6 +77,8 @@ struct spool_settings {
     uint64_t checkpoint; /* octets of log between checkpoints; 0: 16 segments */
     uint64_t scrub;      /* octets a second that are read to see whether they are whole; 0: none */
     bool no_sync;        /* sync = none: nothing survives a power cut */
+    bool repair;         /* files that would refuse the start are set aside, and reported */
+    bool look;           /* changes nothing on the disk: no copies, no commits (451), no chores */
     void *arg;
     /* On the loop's thread, for each message found at start (inside spool_open()) and for each one
      * the moment it has become durable, before its committer goes on, even if that one has given
@@ -197,6 +200,8 @@ enum spool_part {
 };
 
 bool spool_find(const struct spool *s, uint64_t id, struct spool_found *f);
+/* What is alive, in no order: *place is 0 at first. False: there is no more. */
+bool spool_next(const struct spool *s, uint32_t *place, struct spool_found *f);
 
 /* Copies up to n octets of a live message's part from position `at` on to p (heap memory); *got is
  * less only at the part's end. What fails its checksum is never given out: it goes to quarantine,
@@ -227,6 +232,10 @@ struct spool_verify {
  * Suspends. */
 int spool_verify(struct spool *s, struct spool_verify *v, struct spool_bad *bad, uint32_t max,
     uint32_t *count, struct err *e);
+
+/* Copies all of a message's octets, whole or not, to quarantine/; name says where (of content in a
+ * file of its own, that file is copied too). 0, or -1. Suspends. */
+int spool_set_aside(struct spool *s, uint64_t id, char name[96], struct err *e);
 
 /* One message: 0: intact (now, if it was taken for damaged before); 1: damaged, *bad says where;
  * -1. Suspends. */
