@@ -35,7 +35,7 @@ struct co_reply {
 };
 
 struct co_result {
-    uint32_t index; /* of the recipient */
+    uint32_t index; /* of the recipient; rising in an outcome */
     enum co_verdict verdict;
     uint32_t reply; /* index */
 };

@@ -305,6 +305,8 @@ static int outcome_decode(struct arena *a, struct dec *d, struct co_outcome *v, 
         result->verdict = (enum co_verdict)dec_enum(d, CO_UNTRIED);
         result->reply = dec_u32(d);
         d->bad |= result->reply >= v->replies;
+        /* Each once: who is told twice of a recipient would count two. */
+        d->bad |= i > 0 && result->index <= v->result[i - 1].index;
     }
     return 0;
 }

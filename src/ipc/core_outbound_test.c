@@ -341,6 +341,30 @@ static void test_outcome_contradictions(void **state)
     arena_done(&arena);
 }
 
+/* Each recipient once, in the order in which they were given. */
+static void test_outcome_repeats(void **state)
+{
+    static struct co_result again[] = {{1, CO_SENT, 0}, {1, CO_SENT, 0}};
+    static struct co_result back[] = {{1, CO_SENT, 0}, {0, CO_SENT, 0}};
+    struct co_outcome in = an_outcome(), v;
+    struct arena arena;
+    struct buf b;
+
+    (void)state;
+    arena_init(&arena, 1 << 16);
+    buf_init(&b, 1 << 16);
+    in.results = 2;
+    for (unsigned how = 0; how < 2; how++) {
+        in.result = how ? back : again;
+        buf_clear(&b);
+        co_outcome_encode(&in, &b);
+        assert_true(buf_ok(&b));
+        assert_int_equal(co_outcome_decode(&arena, buf_str(&b), &v, NULL), -1);
+    }
+    buf_done(&b);
+    arena_done(&arena);
+}
+
 static char octets[65536];
 
 /* Spoils one thing so that it is beyond its ceiling. */
@@ -469,6 +493,7 @@ int main(void)
         cmocka_unit_test(test_values_come_through),
         cmocka_unit_test(test_given_contradictions),
         cmocka_unit_test(test_outcome_contradictions),
+        cmocka_unit_test(test_outcome_repeats),
         cmocka_unit_test(test_ceilings_of_encoders),
         cmocka_unit_test(test_outcome_fits_a_frame),
         cmocka_unit_test(test_without_memory),
