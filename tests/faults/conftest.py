@@ -1,3 +1,12 @@
 """The fixtures of the fault tests; what they are made of is in faultkit.py, which tests import too."""
 
-from faultkit import faults, faulty, load, shim  # noqa: F401
+from disks import make_disk  # noqa: F401
+from faultkit import faults, faulty, load, memory_faults, shim  # noqa: F401
+
+
+def pytest_terminal_summary(terminalreporter):
+    """The figures of tests that have some."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, value in report.user_properties:
+            if name == "figures":
+                terminalreporter.write_line(f"{report.nodeid.split('::')[-1]}: {value}")

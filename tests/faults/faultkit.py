@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 
 from harness import ledger, poll
-from harness.server import Server, sanitized
+from harness.server import ROOT, Server, sanitized
 
-SYNC, WRITE, READ, SHORT, INTERRUPT, ALLOCATE = 1, 2, 4, 8, 16, 32
+SYNC, WRITE, READ, SHORT, INTERRUPT, ALLOCATE, MEMORY = 1, 2, 4, 8, 16, 32, 64
+RULE = 80  # octets of the shim's struct rule
 SIZE = 4096
+PLAIN = ROOT / "build" / "veredus"
 
 
 def rounds(usual):
@@ -22,13 +24,11 @@ def rounds(usual):
     return int(os.environ.get("VEREDUS_ROUNDS", usual))
 
 
-@pytest.fixture(scope="session")
-def shim(tmp_path_factory):
-    """The preloaded library that makes calls fail."""
-    library = tmp_path_factory.mktemp("shim") / "faultshim.so"
+def compile_shim(directory, *options):
+    library = directory / "faultshim.so"
     source = Path(__file__).with_name("faultshim.c")
     done = subprocess.run(
-        ["cc", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", "-o", library, source, "-ldl"],
+        ["cc", "-std=gnu17", "-D_GNU_SOURCE", "-O2", "-shared", "-fPIC", *options, "-o", library, source, "-ldl"],
         capture_output=True,
         text=True,
     )
@@ -37,13 +37,36 @@ def shim(tmp_path_factory):
     return library
 
 
+def figures(record_property, text):
+    """What a test found out, printed at the end of the run."""
+    record_property("figures", text)
+
+
+@pytest.fixture(scope="session")
+def shim(tmp_path_factory):
+    """The preloaded library that makes calls fail."""
+    return compile_shim(tmp_path_factory.mktemp("shim"))
+
+
+@pytest.fixture
+def memory_faults(tmp_path_factory, tmp_path, monkeypatch):
+    """As `faults`, and allocations fail too. A sanitizer has an allocator of its own: so the program as it ships."""
+    if sanitized() and not PLAIN.exists():
+        pytest.skip("no build without sanitizers (make build)")
+    if sanitized():
+        monkeypatch.setenv("VEREDUS_BIN", str(PLAIN))
+    tool = Faults(compile_shim(tmp_path_factory.mktemp("shim"), "-DFAULT_ALLOC"), tmp_path / "rule")
+    yield tool
+    tool.close()
+
+
 class Faults:
     """The rule that the shim obeys, changed while the server runs."""
 
     def __init__(self, shim, path):
-        path.write_bytes(bytes(24))
+        path.write_bytes(bytes(RULE))
         self.file = open(path, "r+b")
-        self.map = mmap.mmap(self.file.fileno(), 24)
+        self.map = mmap.mmap(self.file.fileno(), RULE)
         self.env = {
             "LD_PRELOAD": str(shim),
             "FAULT_RULE": str(path),
@@ -56,6 +79,17 @@ class Faults:
 
     def clear(self):
         struct.pack_into("=I", self.map, 0, 0)
+
+    def slow_syncs(self, milliseconds):
+        struct.pack_into("=I", self.map, 24, milliseconds)
+
+    def set_clocks(self, *, wall=0, monotonic=0):
+        """What the clocks are ahead of the true time, in seconds."""
+        struct.pack_into("=qq", self.map, 32, wall, monotonic)
+
+    def only(self, role):
+        """The rule is for this role alone; "" for all."""
+        struct.pack_into("=32s", self.map, 48, f"veredus: {role}".encode() if role else b"")
 
     @property
     def calls(self):
@@ -82,7 +116,16 @@ class Load:
     """The load generator with its ledger, running beside the test."""
 
     def __init__(
-        self, tool, server, path, messages, *, connections=20, size=SIZE, recipients=("alice@example.test",)
+        self,
+        tool,
+        server,
+        path,
+        messages,
+        *,
+        connections=20,
+        size=SIZE,
+        recipients=("alice@example.test",),
+        sender="load@load.test",
     ):
         self.ledger_path, self.connections = path, connections
         self.read_to = self.count = 0
@@ -104,6 +147,8 @@ class Load:
             "4",
             "--timeout",
             "300",
+            "--sender",
+            sender,
         ]
         for recipient in recipients:
             command += ["--rcpt", recipient]

@@ -1,9 +1,11 @@
-/* tests/faults/faultshim.c: LD_PRELOAD library that makes file calls fail on demand (faults.md M2).
+/* tests/faults/faultshim.c: LD_PRELOAD library that makes calls fail on demand (faults.md M2, M14).
  *
  * The rule is a small file shared with the test (FAULT_RULE names it), mapped before any wall goes
- * up: the test changes it while the server runs. It touches only descriptors opened below a path
- * that contains FAULT_PATH ("/spool/" by default). A call that fails has no effect, except that a
- * failed sync may claim success afterwards, as Linux does.
+ * up: the test changes it while the server runs. File calls are touched only on descriptors opened
+ * below a path that contains FAULT_PATH ("/spool/" by default). A call that fails has no effect,
+ * except that a failed sync may claim success afterwards, as Linux does. Syncs may be slow, clocks
+ * may show another time, and, where it was compiled with FAULT_ALLOC, allocations may fail: a
+ * sanitizer wants to be alone with those. A rule may name the one role that it is for.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,8 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/time.h>
 #include <sys/types.h>
 #include <sys/uio.h>
+#include <time.h>
 #include <unistd.h>
 
 enum kind {
@@ -26,6 +30,7 @@ enum kind {
     SHORT = 8,   /* writes and reads move one octet less than asked, at least one */
     EINTR_ = 16, /* every other call is interrupted */
     ALLOCATE = 32,
+    MEMORY = 64,
 };
 
 enum {
@@ -39,19 +44,27 @@ struct rule {
     _Atomic int32_t error;
     _Atomic uint32_t calls; /* of these kinds, seen */
     _Atomic uint32_t failed;
+    _Atomic uint32_t delay_ms; /* that each sync takes longer */
+    uint32_t unused;
+    _Atomic int64_t wall_s, mono_s; /* what clocks are ahead */
+    char role[32];                  /* as a process's title begins; empty: all */
 };
 
 static struct rule *rule;
 static const char *wanted_path = "/spool/";
 static atomic_uchar touched[DESCRIPTORS];
 static _Thread_local bool interrupted;
+static char title[64];
 
-__attribute__((constructor)) static void begin(void)
+/* glibc gives a constructor what main() gets; a role's process is started with its title. */
+__attribute__((constructor)) static void begin(int argc, char **argv)
 {
     const char *file = getenv("FAULT_RULE"), *path = getenv("FAULT_PATH");
     void *p;
     int fd;
 
+    if (argc > 0)
+        strncpy(title, argv[0], sizeof title - 1);
     if (path)
         wanted_path = path;
     if (!file || (fd = open(file, O_RDWR | O_CLOEXEC)) < 0)
@@ -62,15 +75,20 @@ __attribute__((constructor)) static void begin(void)
         rule = p;
 }
 
-static bool is_touched(int fd)
+static bool is_meant(void)
 {
-    return rule && fd >= 0 && fd < DESCRIPTORS && touched[fd];
+    return rule && (!rule->role[0] || strncmp(title, rule->role, strlen(rule->role)) == 0);
 }
 
-/* True if this call is to fail; errno is set. */
-static bool fails(int fd, enum kind kind)
+static bool is_touched(int fd)
 {
-    if (!is_touched(fd) || !(rule->kinds & kind))
+    return is_meant() && fd >= 0 && fd < DESCRIPTORS && touched[fd];
+}
+
+/* True if this call, which is of the kind, is the one that fails; errno is set. */
+static bool is_its_turn(enum kind kind)
+{
+    if (!(rule->kinds & kind))
         return false;
     atomic_fetch_add(&rule->calls, 1);
     if (atomic_fetch_sub(&rule->skip, 1) > 0)
@@ -85,6 +103,20 @@ static bool fails(int fd, enum kind kind)
     atomic_fetch_add(&rule->failed, 1);
     errno = rule->error;
     return true;
+}
+
+static bool fails(int fd, enum kind kind)
+{
+    return is_touched(fd) && is_its_turn(kind);
+}
+
+static void delay(int fd)
+{
+    uint32_t ms = is_touched(fd) ? rule->delay_ms : 0;
+    struct timespec t = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L};
+
+    if (ms)
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &t, NULL);
 }
 
 static bool is_interrupted(int fd)
@@ -188,6 +220,7 @@ int close(int fd)
     int name(int fd)                                                                               \
     {                                                                                              \
         REAL(int, #name, int);                                                                     \
+        delay(fd);                                                                                 \
         return fails(fd, SYNC) || is_interrupted(fd) ? -1 : real(fd);                              \
     }
 SYNC_CALL(fsync)
@@ -267,3 +300,79 @@ ALLOCATE_CALL(fallocate64)
     }
 POSIX_ALLOCATE(posix_fallocate)
 POSIX_ALLOCATE(posix_fallocate64)
+
+/* ---- clocks */
+
+static int64_t ahead(clockid_t clock)
+{
+    if (!is_meant())
+        return 0;
+    switch (clock) {
+    case CLOCK_REALTIME:
+    case CLOCK_REALTIME_COARSE:
+        return rule->wall_s;
+    case CLOCK_MONOTONIC:
+    case CLOCK_MONOTONIC_COARSE:
+    case CLOCK_MONOTONIC_RAW:
+    case CLOCK_BOOTTIME:
+        return rule->mono_s;
+    }
+    return 0;
+}
+
+int clock_gettime(clockid_t clock, struct timespec *t)
+{
+    int rc;
+    REAL(int, "clock_gettime", clockid_t, struct timespec *);
+    rc = real(clock, t);
+    if (rc == 0)
+        t->tv_sec += ahead(clock);
+    return rc;
+}
+
+int gettimeofday(struct timeval *t, void *zone)
+{
+    int rc;
+    REAL(int, "gettimeofday", struct timeval *, void *);
+    rc = real(t, zone);
+    if (rc == 0)
+        t->tv_sec += ahead(CLOCK_REALTIME);
+    return rc;
+}
+
+time_t time(time_t *out)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    if (out)
+        *out = t.tv_sec;
+    return t.tv_sec;
+}
+
+/* ---- memory */
+
+#ifdef FAULT_ALLOC
+void *__libc_malloc(size_t n);
+void *__libc_calloc(size_t count, size_t size);
+void *__libc_realloc(void *p, size_t n);
+
+static bool memory_fails(void)
+{
+    return is_meant() && is_its_turn(MEMORY);
+}
+
+void *malloc(size_t n)
+{
+    return memory_fails() ? NULL : __libc_malloc(n);
+}
+
+void *calloc(size_t count, size_t size)
+{
+    return memory_fails() ? NULL : __libc_calloc(count, size);
+}
+
+void *realloc(void *p, size_t n)
+{
+    return memory_fails() ? NULL : __libc_realloc(p, n);
+}
+#endif

@@ -1,11 +1,11 @@
 """faults.md, storage errors: failed syncs and writes, a full disk, short and interrupted calls."""
 
 import errno
+import itertools
 import os
 import random
-import subprocess
-import tempfile
-from pathlib import Path
+import resource
+import shutil
 
 import pytest
 from faultkit import ALLOCATE, INTERRUPT, READ, SHORT, SYNC, WRITE, reconcile, rounds
@@ -14,12 +14,15 @@ from harness import poll
 from harness.server import Server
 from harness.smtp import message
 
+CONFIG = 'spool { reserve = "16M"  segment = "4M" }  queue { retry = {"1s"} }'
+HOLD = " queue { hold = yes }"
 
-def attempt(server, number):
+
+def attempt(server, number, sender="a@there.example"):
     """One message; the code of its final reply, or of the one that stopped it."""
     with server.smtp() as c:
         c.hello()
-        for command in ("MAIL FROM:<a@there.example>", "RCPT TO:<alice@example.test>"):
+        for command in (f"MAIL FROM:<{sender}>", "RCPT TO:<alice@example.test>"):
             reply = c.cmd(command)
             if reply.code != 250:
                 return reply
@@ -134,46 +137,100 @@ def test_017_short_and_interrupted_calls(faulty, faults, load, kinds):
 
 
 def test_020_read_fails_at_delivery(faulty, faults):
-    """EIO on reading queued mail: never bounced in silence, never half a message; it is there or set aside."""
-    faults.set(READ, times=1)
-    codes = {number: attempt(faulty, number).code for number in range(3)}
-    faults.clear()
-    for number in range(10, 13):
-        codes[number] = attempt(faulty, number).code
+    """EIO on reading queued mail: that message is set aside, an operator is told, nobody else waits or gets a bounce."""
+    faulty.configure(extra=faulty.extra + HOLD)
+    faulty.command("reload")
+    codes = {number: attempt(faulty, number, sender="bob@example.test").code for number in range(5)}
     assert set(codes.values()) == {250}
-    poll(lambda: len(subjects(faulty)) >= 5, 30, "the mail that could be read", 0.1)
+    faulty.kill()  # what was in memory would not be read
+    faulty.start()
+    faults.set(READ, times=1)
+    faulty.configure(extra=faulty.extra.replace(HOLD, ""))
+    faulty.command("reload")
+    poll(lambda: len(subjects(faulty)) >= 4, 30, "the mail that could be read", 0.1)
+    faulty.wait_log(r"error core .*(message_not_read|spool_damage)")
+    assert faults.failed == 1
+    waiting = poll(lambda: faulty.json("queue", "list"), 10, "the one that could not be read")
+    assert len(waiting) == 1 and {r["state"] for r in waiting[0]["recipients"]} == {"held"}, waiting
+    assert faulty.json("status")["degraded"]
+    assert attempt(faulty, 100).code == 250
+    poll(lambda: len(subjects(faulty)) == 5, 30, "the next message", 0.1)
+    assert faulty.mail("bob@example.test") == [], "the sender was told of a failure that was ours"
 
 
-CONFIG = 'spool { reserve = "16M"  segment = "4M" }  queue { retry = {"1s"} }'
+def test_019_slow_syncs(faulty, faults, load):
+    """What waits for the disk waits together; what needs no disk goes on; nobody is given up."""
+    before = faulty.json("status")["spool"]
+    faults.slow_syncs(1000)
+    running = load(faulty, 100)
+    running.wait_accepted(20)
+    with faulty.smtp() as inside, faulty.smtp() as waiting:
+        for c in (inside, waiting):
+            c.hello()
+        waiting.envelope("a@there.example", "bob@example.test")
+        waiting.cmd("DATA", 354)
+        waiting.send(message("waits for the disk") + ".\r\n")
+        inside.cmd("MAIL FROM:<a@there.example>", 250)
+        for _ in range(5):
+            inside.cmd("RCPT TO:<bob@example.test>", 250)
+        faults.slow_syncs(0)
+        assert waiting.reply().code == 250
+    books = running.finish()
+    assert set(books.answers.values()) == {250}
+    after = faulty.json("status")["spool"]
+    groups, commits = (after[name] - before[name] for name in ("groups", "commits"))
+    assert commits >= 5 * groups or groups < 40, f"{commits} commits in {groups} groups"
+    reconcile(faulty, books)
 
 
-@pytest.fixture
-def small_disk():
-    """A tmpfs of 160 MiB, under a short name: the control socket's path has a limit."""
-    directory = Path(tempfile.mkdtemp(prefix="veredus-disk-"))
-    directory.chmod(0o755)
-    if (
-        os.geteuid() != 0
-        or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m,mode=755", "none", directory]).returncode
-    ):
-        directory.rmdir()
-        pytest.skip("no right to mount a tmpfs")
-    yield directory
-    subprocess.run(["umount", "-l", directory], check=True)
-    directory.rmdir()
+def test_016_file_size_limit(make_server):
+    """EFBIG, and a signal that would kill: 4xx as long as it is so, and afterwards mail flows again."""
+    server = make_server(config=CONFIG)
+    codes = {number: attempt(server, number).code for number in range(3)}
+    accepted_are_there(server, codes)
+    core = server.role_pid("core")
+    usual = resource.prlimit(core, resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+    for number in range(3, 8):
+        codes[number] = attempt(server, number).code
+    assert {codes[number] for number in range(3, 8)} <= {451, 452}, codes
+    resource.prlimit(core, resource.RLIMIT_FSIZE, usual)
+    poll(lambda: attempt(server, 1000).code == 250, 30, "acceptance again", 0.2)
+    accepted_are_there(server, codes | {1000: 250})
+    assert server.role_pid("core") == core
 
 
-def test_014_disk_full_then_freed(small_disk, load):
+
+
+def take_space(disk):
+    """All but 24 MiB; gives back what gives it back."""
+    ballast, free = disk.path / "ballast", os.statvfs(disk.path)
+    with open(ballast, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - (24 << 20))
+    return ballast.unlink
+
+
+def take_inodes(disk):
+    ballast = disk.path / "ballast"
+    ballast.mkdir()
+    for number in itertools.count():
+        try:
+            (ballast / str(number)).touch()
+        except OSError as error:
+            assert error.errno == errno.ENOSPC
+            return lambda: shutil.rmtree(ballast)
+
+
+@pytest.mark.parametrize("take", [take_space, take_inodes], ids=["014_space", "015_inodes"])
+def test_disk_full_then_freed(make_disk, take):
     """452 4.3.1 at MAIL before it is full; safe mail stays safe; service returns by itself."""
-    server = Server(base=small_disk, config=CONFIG)
+    disk = make_disk("tmpfs", more=",nr_inodes=500")
+    server = Server(base=disk.path, config=CONFIG)
     try:
         server.populate()
         server.start()
         assert attempt(server, 0).code == 250
-        ballast = small_disk / "ballast"
-        free = os.statvfs(small_disk)
-        with open(ballast, "wb") as file:
-            os.posix_fallocate(file.fileno(), 0, free.f_bavail * free.f_frsize - (24 << 20))
+        server.mail(count=1)
+        give_back = take(disk)
         codes, refusal = {0: 250}, None
         with server.smtp() as c:
             c.hello()
@@ -188,8 +245,10 @@ def test_014_disk_full_then_freed(small_disk, load):
                 codes[number] = c.reply().code
                 assert codes[number] in (250, 451, 452)
             assert refusal and refusal.matches("452 4.3.1"), refusal
-            accepted_are_there(server, codes)  # deliveries went on
-            ballast.unlink()
+            assert "disk" in str(server.json("status")["degraded"])  # R12
+            if take is take_space:  # deliveries went on; a file for each larger mail needs an inode each
+                accepted_are_there(server, codes)
+            give_back()
             poll(lambda: (c.cmd("MAIL FROM:<a@there.example>").code == 250), 30, "room again", 0.2)
             c.cmd("RCPT TO:<alice@example.test>", 250)
             c.content(message("n1000"))
@@ -202,14 +261,15 @@ def test_014_disk_full_then_freed(small_disk, load):
         server.close()
 
 
-def test_014_disk_full_to_the_last_octet(small_disk):
+def test_014_disk_full_to_the_last_octet(make_disk):
     """Somebody else takes even the reserve: 4xx, no crash, nothing accepted is lost, service returns."""
-    server = Server(base=small_disk, config=CONFIG)
+    disk = make_disk("tmpfs")
+    server = Server(base=disk.path, config=CONFIG)
     try:
         server.populate()
         server.start()
         codes = {number: attempt(server, number).code for number in range(3)}
-        ballast = small_disk / "ballast"
+        ballast = disk.path / "ballast"
         with open(ballast, "wb", buffering=0) as file:
             try:
                 while file.write(b"x" * 65536) == 65536:
