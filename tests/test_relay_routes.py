@@ -3,7 +3,7 @@
 import pytest
 
 from harness import poll
-from harness.relay import configuration, hand_in, listed, recipients, report, wait_deferred, wait_empty
+from harness.relay import configuration, hand_in, listed, recipients, report, wait_deferred, wait_empty, wait_recipient
 from harness.remote import Remote
 from harness.server import free_address
 from harness.smtp import message
@@ -296,3 +296,41 @@ def test_backup_waits_for_the_primary(make_server, remotes):
     there.start()
     there.wait_messages(1)
     wait_empty(server)
+
+
+def test_a_section_that_leads_where_another_domain_does(make_server, zones):
+    """Both share destination and site; whose mail came first makes no difference."""
+    try:
+        mx = Remote(port=25).start()
+    except OSError:
+        pytest.skip("port 25 is not ours")
+    try:
+        served = zones({"there.test": f"@ MX 10 mx\nmx A {mx.host}\n"})
+        server = make_server(
+            config=configuration({"other.test": "smtp:there.test"}, dns=served.config()), top="mx-private = yes"
+        )
+        hand_in(server, "a@here.test", "b@there.test", message("first"))
+        mx.wait_messages(1)
+        hand_in(server, "a@here.test", "b@other.test", message("second"))
+        mx.wait_messages(2)
+    finally:
+        mx.stop()
+
+
+def test_a_reload_leads_one_of_two_elsewhere(make_server, remotes):
+    """The other still waits: what has another way now is not left until that has ended."""
+    old, slow, new = remotes(3)
+    old.on("RCPT", "450 4.2.0 later")
+    slow.on("RCPT", "450 4.2.0 later")
+
+    def config(one):
+        return configuration({"one.test": one, "two.test": slow}, queue={"retry": ["5s", "1h"]})
+
+    server = make_server(config=config(old))
+    hand_in(server, "a@here.test", ["b@one.test", "b@two.test"], message())
+    wait_deferred(server, "b@one.test", 1)
+    wait_deferred(server, "b@two.test", 1)
+    server.configure(config(new))
+    server.command("reload")
+    new.wait_messages(1)
+    wait_recipient(server, "b@two.test", lambda one: one["state"] == "deferred", "still deferred")

@@ -139,20 +139,24 @@ static int choose(struct choosing *c, enum turn turn, struct err *e)
     return 0;
 }
 
-/* Nothing can go now: held, gone, or another way since a reload. */
+/* Nothing can go now: held, gone, or another way since a reload. Then no delivery stands for its
+ * recipients: all that is left of the message is routed anew, as soon as nothing is under way. */
 static void put_elsewhere(struct choosing *c)
 {
     struct sched_message *m = sched_message(c->q->sched, c->f->message);
     uint32_t delivery = c->f->delivery;
 
-    if (c->held)
+    if (c->held) {
         sched_hold(c->q->sched, delivery, HELD_RULE);
-    else if (m->left && !m->in[SCHED_READY] && !m->in[SCHED_DEFERRED] && !m->in[SCHED_HELD] &&
-             m->in[SCHED_ACTIVE] == 1) {
+    } else if (!m->left) {
+        queue_delivery_done(c->q, delivery);
+    } else if (m->in[SCHED_ACTIVE] > 1) {
+        sched_wait(c->q->sched, delivery, run_now() + 1000);
+    } else {
         sched_redirect(c->q->sched, delivery, sched_way(c->q->sched, SCHED_UNREAD));
         sched_put_ready(c->q->sched, delivery, run_now());
-    } else
-        queue_delivery_done(c->q, delivery);
+        queue_restart(c->q, c->f->message);
+    }
 }
 
 /* Once: with the first attempt. */

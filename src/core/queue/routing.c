@@ -108,6 +108,12 @@ static bool is_as_before(const struct way *w, const struct route *r)
            str_eq(w->route.helo_name, r->helo_name) && str_eq(w->route.name, r->name);
 }
 
+/* A section leads here too, not the domain alone: is_this_way() has to look closer. */
+static bool is_now_of_section(const struct way *w, const struct route *r)
+{
+    return str_empty(w->route.title) && !str_empty(r->title);
+}
+
 static struct sched_dest *dest_of(struct routing *r, const struct route *route)
 {
     struct queue *q = r->q;
@@ -118,12 +124,12 @@ static struct sched_dest *dest_of(struct routing *r, const struct route *route)
     if (route->kind == ROUTE_NULL)
         return sched_way(q->sched, SCHED_DOOM);
     d = sched_dest(q->sched, route->key, &made);
-    if (!d || (d->user && is_as_before(d->user, route)))
+    if (!d || (d->user && is_as_before(d->user, route) && !is_now_of_section(d->user, route)))
         return d;
     w = way_copy(route);
     if (!w)
         return d->user ? d : NULL;
-    if (d->user) /* a reload has changed the route */
+    if (d->user && !is_as_before(d->user, route)) /* a reload has changed the route */
         sched_stale(q->sched, d, run_now());
     mem_free(d->user);
     d->user = w;
