@@ -118,7 +118,7 @@ static long use_sqlite(void)
         if (sqlite3_open(acts_below("control.db"), &db) != SQLITE_OK)
             return -1;
         rc = sqlite3_exec(db,
-            "PRAGMA journal_mode=WAL; PRAGMA temp_store=MEMORY;"
+            "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA temp_store=MEMORY;"
             "CREATE TABLE IF NOT EXISTS t(a); INSERT INTO t VALUES(1); SELECT sum(a) FROM t;",
             NULL, NULL, NULL);
         if (sqlite3_close(db) != SQLITE_OK || rc != SQLITE_OK)
