@@ -291,12 +291,12 @@ void flight_lost(struct queue *q, struct flight *f)
 
 /* ---- what an outbound brings from an earlier core's life */
 
-static int settle_old(struct outlink *l, const struct co_outcome *o, struct flight *f)
+static int settle_old(struct queue *q, const struct co_outcome *o, struct flight *f, bool *durable)
 {
-    struct queue *q = l->q;
     struct settling *s;
     struct err e;
 
+    *durable = true;
     if (queue_load_envelope(q, &f->arena, f->id, &f->text, &f->v, &e) < 0)
         return e.class == ERR_PERMANENT ? 0 : -1;
     f->rcpt = arena_array(&f->arena, o->results + 1, sizeof *f->rcpt);
@@ -313,14 +313,10 @@ static int settle_old(struct outlink *l, const struct co_outcome *o, struct flig
             q->counts.unknown += o->result[i].verdict == CO_UNKNOWN;
             s->rcpt[s->count++] = rcpt_of(o, &o->result[i], false, false);
         }
-    if (s->count) {
-        bool durable = false;
-        int rc = queue_settle(q, f->id, &f->v, s->rcpt, s->count, &durable, &e);
-        if (rc < 0 && e.class != ERR_PERMANENT) {
-            mem_free(s);
-            return -1;
-        }
-        outlink_confirm_later(q, l->number, f->id, o->attempt, durable);
+    if (s->count && queue_settle(q, f->id, &f->v, s->rcpt, s->count, durable, &e) < 0 &&
+        e.class != ERR_PERMANENT) {
+        mem_free(s);
+        return -1;
     }
     mem_free(s);
     return 0;
@@ -342,13 +338,30 @@ static void clear_message(struct queue *q, uint64_t id)
     }
 }
 
+static bool is_flying(const struct outlink *l, const struct co_outcome *o)
+{
+    LIST_EACH(link, &l->flying)
+    {
+        const struct flying *f = LIST_ENTRY(link, struct flying, link);
+        if (f->id == o->id && f->attempt == o->attempt)
+            return true;
+    }
+    return false;
+}
+
 static void old_outcome(struct outlink *l, const struct co_outcome *o)
 {
     struct queue *q = l->q;
     uint32_t message = sched_find(q->sched, o->id);
     struct flight *f;
+    bool durable;
 
     if (!message) { /* it has ended: that was its last outcome, and durable */
+        outlink_confirm_later(q, l->number, o->id, o->attempt, true);
+        return;
+    }
+    if (l->attached && !is_flying(l, o)) { /* of what nobody has given it */
+        log_warning(q->event, "old_outcome_not_noted");
         outlink_confirm_later(q, l->number, o->id, o->attempt, true);
         return;
     }
@@ -358,8 +371,10 @@ static void old_outcome(struct outlink *l, const struct co_outcome *o)
     f->id = o->id;
     arena_init(&f->arena, QUEUE_ARENA);
     buf_init(&f->text, ENVELOPE_MAX);
-    if (settle_old(l, o, f) < 0)
+    if (settle_old(q, o, f, &durable) < 0)
         log_warning(q->event, "old_outcome_not_noted");
+    else
+        outlink_confirm_later(q, l->number, o->id, o->attempt, durable);
     flight_free(f);
     LIST_EACH(link, &l->flying)
     {

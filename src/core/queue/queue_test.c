@@ -536,6 +536,23 @@ static void declined(void)
     assert_int_equal(next(NULL).delivery.id, id);
 }
 
+/* An outbound that is attached brings outcomes of what it said was on its way, and no others. */
+static void outcome_of_what_was_not_given(void)
+{
+    struct co_rcpt rcpt = {.index = 0};
+    struct co_delivery d = {
+        .id = send_one("k@there.test"), .attempt = 1, .rcpt = &rcpt, .rcpts = 1};
+    struct co_outcome o = outcome_of(&d, CO_SENT, 99, CO_SENT);
+    struct co_attach a = {.last = true, .late = true, .outcome = &o, .outcomes = 1};
+    uint64_t before = messages();
+
+    w.confirmed = 0;
+    attach(&a);
+    UNTIL(w.confirmed == 1);
+    assert_int_equal(messages(), before);
+    assert_int_equal(shown(d.id).attempts, 0);
+}
+
 FIBER_TEST(test_life)
 {
     static const char text[] = "hostname = \"mx.example.test\"\ndata = \"/nowhere\"\n"
@@ -559,6 +576,7 @@ FIBER_TEST(test_life)
     flying();
     ended_twice();
     declined();
+    outcome_of_what_was_not_given();
     close_all();
     config_free(w.config);
     arena_done(&w.arena);
