@@ -4,9 +4,9 @@
  * each of those moments is cut: images of what may have survived are recovered by the core itself,
  * compared with the model, worked on, and some recovered again with cuts of the recovery.
  *
- * The environment makes it longer (docs/spool.md): VEREDUS_CRASH_IMAGES, VEREDUS_CRASH_SEED,
- * VEREDUS_CRASH_WORKLOAD; VEREDUS_CRASH_SAVE names the file for a failing image,
- * VEREDUS_CRASH_REPLAY one that is tried again.
+ * The environment makes it longer (docs/durability-tests.md): VEREDUS_CRASH_IMAGES,
+ * VEREDUS_CRASH_SEED, VEREDUS_CRASH_WORKLOAD, VEREDUS_CRASH_COMPLETE; VEREDUS_CRASH_SAVE names the
+ * file for a failing image, VEREDUS_CRASH_REPLAY one that is tried again.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -212,7 +212,46 @@ static void cut_all(struct moments *m, const char *operations, uint64_t images, 
     }
 }
 
+/* How many seeds of a kind say something new. */
+static uint64_t seeds_of(enum fake_image how, uint64_t pending)
+{
+    switch (how) {
+    case FAKE_NONE:
+    case FAKE_ALL:
+        return 1;
+    case FAKE_PREFIX:
+    case FAKE_ONE:
+    case FAKE_BUT_ONE:
+        return pending;
+    case FAKE_SOME:
+    case FAKE_TORN:
+    case FAKE_ALL_IMAGES:
+        break;
+    }
+    return 12;
+}
+
+/* All images of all moments: those with a choice by a dozen seeds. */
+static void cut_completely(struct moments *m, const char *operations)
+{
+    for (uint32_t number = 0; number < m->count; number++) {
+        uint64_t pending = fake_pending(m->v[number].disk);
+
+        for (enum fake_image how = 0; how < FAKE_ALL_IMAGES; how++)
+            for (uint64_t seed = 0; seed < seeds_of(how, pending); seed++)
+                try_cut(&(struct cut){.moment = &m->v[number],
+                    .number = number,
+                    .how = how,
+                    .seed = seed,
+                    .operations = operations});
+    }
+}
+
 /* ---- workloads */
+
+enum {
+    COMPLETELY = UINT32_MAX,
+};
 
 static void run_workload(const char *operations, uint64_t images)
 {
@@ -232,7 +271,10 @@ static void run_workload(const char *operations, uint64_t images)
         fail_msg("%s, without a cut: %s", operations, l.why);
     crash_end(&l);
     fake_free(m->disk);
-    cut_all(m, operations, images, false);
+    if (images == COMPLETELY)
+        cut_completely(m, operations);
+    else
+        cut_all(m, operations, images, false);
     moments_free(m);
 }
 
@@ -260,7 +302,7 @@ static void run_pairs(uint64_t images)
 {
     for (const char *a = letters; *a; a++)
         for (const char *b = letters; *b; b++)
-            if (totals.distinct < totals.most)
+            if (images == COMPLETELY || totals.distinct < totals.most)
                 run_workload((char[3]){*a, *b}, images);
 }
 
@@ -289,7 +331,12 @@ FIBER_TEST(test_cut)
     totals.most = number_of("VEREDUS_CRASH_IMAGES", IMAGES);
     table_init(&totals.seen, hash_key, 1 << 26);
     first_disk = crash_first_disk();
-    if (one) {
+    if (getenv("VEREDUS_CRASH_COMPLETE")) {
+        if (one)
+            run_workload(one, COMPLETELY);
+        else
+            run_pairs(COMPLETELY);
+    } else if (one) {
         run_workload(one, totals.most);
     } else {
         for (size_t i = 0; i < count; i++)
