@@ -103,6 +103,19 @@ def test_hold_and_release(stuck, there):
     wait_empty(stuck)
 
 
+def test_released_too_late(relay, there):
+    """What was held beyond its lifetime goes back, even if its site is down for good."""
+    server = relay({"down.test": "smtp:[127.0.0.1]:2599"}, queue={"lifetime": "6s", "retry": ["1h"]})
+    id = hand_in(server, "alice@example.test", "b@down.test", message())
+    wait_recipient(server, "b@down.test", lambda one: one["last"], "known to be down")
+    server.command("queue", "hold", id)
+    hand_in(server, "alice@example.test", "c@down.test", message())
+    server.mail("alice@example.test", 1)  # of the other, whose time is over
+    server.command("queue", "release", id)
+    wait_empty(server)
+    server.mail("alice@example.test", 2)
+
+
 def test_hold_survives_a_kill(stuck, there):
     id = hand_in(stuck, "a@here.test", "b@there.test", message())
     wait_deferred(stuck, "b@there.test")

@@ -163,9 +163,10 @@ static void put_back(struct settling *s)
 
     if (s->reason)
         d->reason = s->reason;
-    if (more && !s->count)
+    if (more && !s->count) {
         sched_wait(q->sched, delivery, run_now() + UNTRIED_MS);
-    else if (more)
+        queue_age_again(q, s->f->message);
+    } else if (more)
         queue_back(q, delivery, BACK_READY);
     else if (s->deferred || s->f->others)
         queue_back(q, delivery, BACK_DEFER);

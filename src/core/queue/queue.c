@@ -343,6 +343,19 @@ static void on_timer(void *arg)
 
 /* ---- where a delivery goes when it comes back */
 
+/* Too old, but nothing could be decided when its turn came: at a site that is down it would wait
+ * for ever. */
+void queue_age_again(struct queue *q, uint32_t message)
+{
+    const struct sched_message *m = sched_message(q->sched, message);
+
+    if (!m->left || !queue_is_expired(q, m))
+        return;
+    sched_age_again(q->sched, message);
+    q->age_next = run_now();
+    queue_kick(q);
+}
+
 void queue_back(struct queue *q, uint32_t delivery, enum back back)
 {
     struct sched_delivery *d = sched_delivery(q->sched, delivery);
@@ -359,6 +372,7 @@ void queue_back(struct queue *q, uint32_t delivery, enum back back)
         sched_wait(q->sched, delivery, run_now() + 1000);
     } else if (back == BACK_READY) {
         sched_put_ready(q->sched, delivery, run_now());
+        queue_age_again(q, d->message);
     } else {
         sched_defer(q->sched, delivery, run_now());
     }
@@ -392,8 +406,10 @@ void queue_delivery_done(struct queue *q, uint32_t delivery)
         return;
     }
     sched_done(q->sched, delivery);
-    if (m->first)
+    if (m->first) {
+        queue_age_again(q, message);
         return;
+    }
     queue_trace(q, TRACE_ENDED, m->id, STR_NONE, STR_NONE);
     sched_forget(q->sched, message);
 }

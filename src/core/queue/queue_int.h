@@ -176,6 +176,7 @@ enum back {
     BACK_DEFER,
 };
 void queue_back(struct queue *q, uint32_t delivery, enum back back);
+void queue_age_again(struct queue *q, uint32_t message);
 /* A message whose deliveries were all claimed: each goes where it was. */
 void queue_again(struct queue *q, uint32_t message);
 /* It has no recipients left. */

@@ -337,6 +337,12 @@ static uint32_t aged(
     return 0;
 }
 
+void sched_age_again(struct sched *s, uint32_t message)
+{
+    if (!s->expire_at || message_at(s, message)->number < message_at(s, s->expire_at)->number)
+        s->expire_at = message;
+}
+
 uint32_t sched_aged(struct sched *s, uint32_t now_s, enum sched_age *age, uint32_t *next_s)
 {
     bool unknown = false;

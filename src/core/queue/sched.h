@@ -150,6 +150,8 @@ enum sched_age {
 /* The next message that is too old, or old enough for a warning. now_s: seconds of the clock by
  * which age is counted. 0: none; *next_s is when to ask again (UINT32_MAX: when one is added). */
 uint32_t sched_aged(struct sched *s, uint32_t now_s, enum sched_age *age, uint32_t *next_s);
+/* When its turn came it was in other hands, or held: it is looked at again. */
+void sched_age_again(struct sched *s, uint32_t message);
 bool sched_is_expired(const struct sched *s, const struct sched_message *m, uint32_t now_s);
 
 struct sched_stats {
