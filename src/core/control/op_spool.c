@@ -13,6 +13,7 @@
 #include "core/envelope.h"
 #include "core/queue/queue.h"
 #include "core/spool/quarantine.h"
+#include "core/spool/verify.h"
 
 enum {
     PAGE_FULL = CONTROL_PAGE / 3,

@@ -91,8 +91,7 @@ const char *queue_state_name(enum queue_state state);
 struct queue_stats {
     uint64_t messages, waiting, active, deferred, held; /* now: all of them, and in which state */
     uint64_t unread;                                    /* found at start, not yet looked into */
-    uint64_t delivered, duplicates, relayed, failures;  /* recipients since start: failures are
-                                                           attempts that may be repeated */
+    uint64_t delivered, duplicates, relayed, failures;  /* recipients; failures may be repeated */
     uint64_t failed, expired, discarded, removed;       /* recipients since start, for good */
     uint64_t unknown; /* attempts since start whose outcome was lost (RFC 1047) */
     uint64_t connections, sites, sites_in_back_off, destinations;
@@ -124,8 +123,8 @@ struct queue_row {
 /* Up to `limit` messages in the order of arrival, behind the one numbered *after (0: from the
  * first), by the filter (NULL: all). *after is moved on; 0 when there are no more. Fewer rows than
  * `limit`, even none, may come before the end: a call looks at a bounded number of messages.
- * Suspends where the filter needs envelopes, and then rows may have changed meanwhile. -1:
- * cancelled, or no memory. */
+ * Suspends where the filter needs envelopes; rows may then have changed. -1: cancelled, or memory.
+ */
 int queue_list(struct queue *q, uint64_t *after, const struct queue_filter *filter,
     struct queue_row *row, uint32_t limit, uint32_t *count, struct err *e);
 
@@ -140,6 +139,7 @@ enum queue_rcpt_state {
 };
 
 const char *queue_rcpt_state_name(enum queue_rcpt_state state);
+
 struct queue_rcpt {
     struct str address;
     enum queue_rcpt_state state;
@@ -176,10 +176,9 @@ int queue_release(
     struct queue *q, const struct queue_filter *filter, uint64_t *count, struct err *e);
 int queue_remove(
     struct queue *q, const struct queue_filter *filter, uint64_t *count, struct err *e);
-/* Is it held by queue_quarantine()? */
-bool queue_in_quarantine(const struct spool_found *f);
 /* Held until an operator releases it, because of `why` (a literal). -1: no such message. */
 int queue_quarantine(struct queue *q, uint64_t id, const char *why, struct err *e);
+bool queue_in_quarantine(const struct spool_found *f);
 
 struct queue_site {
     struct str name; /* in the arena, as is all text here */

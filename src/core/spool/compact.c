@@ -205,14 +205,17 @@ static bool write_replaced(struct spool *s, struct segment *k)
 
 /* Where it fails in the middle, what has been moved lies at its new place, the rest at its old one.
  */
-static void compact(struct spool *s, struct segment *k)
+static bool compact(struct spool *s, struct segment *k)
 {
+    bool done;
+
     s->compaction.failed = false;
     k->replacing = true;
-    if (empty(s, k) && write_replaced(s, k))
-        s->stats.compacted++;
+    done = empty(s, k) && write_replaced(s, k);
+    s->stats.compacted += done;
     k->replacing = false;
     chores_kick(s);
+    return done;
 }
 
 void compact_main(void *arg)
@@ -222,9 +225,7 @@ void compact_main(void *arg)
 
     while (!s->closing) {
         k = choose(s);
-        if (k)
-            compact(s, k);
-        if (!s->closing)
+        if (!(k && compact(s, k)) && !s->closing)
             cond_wait(&s->compaction.paced.wake, "spool compaction", NULL);
     }
     s->compaction.paced.running = false;

@@ -19,6 +19,8 @@
 
 #include "io/sys.h"
 
+#include "core/spool/stats.h"
+
 struct spool;
 struct spool_large;
 struct spool_message;
@@ -87,19 +89,6 @@ struct spool_settings {
     void (*on_state)(void *arg, enum spool_state state);        /* may be NULL */
     void (*on_damage)(void *arg, const struct spool_damage *d); /* may be NULL */
     void (*on_durable)(void *arg); /* spool_durable() may have grown; may be NULL */
-};
-
-struct spool_stats {
-    uint64_t messages, octets; /* alive: messages, and their content */
-    uint64_t segments, free_segments;
-    uint64_t commits, groups, syncs, written; /* since start; written in octets */
-    uint64_t failed_groups, checkpoints, recycled, quarantined, torn, ended;
-    uint64_t cache_hits, reads;
-    uint64_t compacted, moved, moved_octets; /* segments emptied by compaction, what it copied */
-    uint64_t scrubbed, scrub_passes;         /* octets read, times that all were looked at */
-    uint64_t damaged;                        /* alive, and known to be damaged */
-    uint64_t recovered;                      /* messages found at start */
-    uint64_t recovery_ms;
 };
 
 /* Blocks until the log has been read: seconds for a million messages. */
@@ -200,8 +189,6 @@ enum spool_part {
 };
 
 bool spool_find(const struct spool *s, uint64_t id, struct spool_found *f);
-/* What is alive, in no order: *place is 0 at first. False: there is no more. */
-bool spool_next(const struct spool *s, uint32_t *place, struct spool_found *f);
 
 /* Copies up to n octets of a live message's part from position `at` on to p (heap memory); *got is
  * less only at the part's end. What fails its checksum is never given out: it goes to quarantine,
@@ -210,33 +197,3 @@ int spool_read(struct spool *s, uint64_t id, enum spool_part part, uint64_t at, 
     size_t *got, struct err *e);
 /* Appends a whole part to out, within its ceiling. */
 int spool_load(struct spool *s, uint64_t id, enum spool_part part, struct buf *out, struct err *e);
-
-/* ---- is it all there?
- *
- * Reads what is alive from the disk and compares all checksums, whatever the cache holds. */
-
-struct spool_bad {
-    uint64_t id; /* of a message that is alive */
-    char file[32];
-    uint64_t segment, from, to;
-};
-
-struct spool_verify {
-    uint32_t place; /* where the next call goes on */
-    bool done;
-    uint64_t messages, octets; /* read so far */
-};
-
-/* Goes on behind v->place (at first all of v is zero) for a bounded number of messages, and says
- * which are damaged, at most max of them; each is reported and set aside as by spool_read().
- * Suspends. */
-int spool_verify(struct spool *s, struct spool_verify *v, struct spool_bad *bad, uint32_t max,
-    uint32_t *count, struct err *e);
-
-/* Copies all of a message's octets, whole or not, to quarantine/; name says where (of content in a
- * file of its own, that file is copied too). 0, or -1. Suspends. */
-int spool_set_aside(struct spool *s, uint64_t id, char name[96], struct err *e);
-
-/* One message: 0: intact (now, if it was taken for damaged before); 1: damaged, *bad says where;
- * -1. Suspends. */
-int spool_check(struct spool *s, uint64_t id, struct spool_bad *bad, struct err *e);

@@ -7,6 +7,7 @@
 #include "core/spool/checkpoint.h"
 #include "core/spool/large.h"
 #include "core/spool/store.h"
+#include "core/spool/verify.h"
 #include "core/spool/writer.h"
 
 /* Fresh messages, kept for readers, oldest first. */
