@@ -3,10 +3,13 @@
 
 PREFIX       ?= /usr/local
 FUZZ_SECONDS ?= 60
+CRASH_IMAGES ?= 1000000
+CRASH_SECONDS ?= 2400
+CRASH_CORE_IMAGES ?= 50000
 PYTEST       := /usr/bin/python3 -m pytest
 
 .DEFAULT_GOAL := build
-.PHONY: run test build bench fuzz torture check-clients check-peers check-style install rfc-status
+.PHONY: run test build bench fuzz crash crash-mutants torture check-clients check-peers check-style install rfc-status
 
 # The program as it ships: build/veredus.
 build:
@@ -40,6 +43,20 @@ bench:
 fuzz:
 	@tools/install-deps build test
 	@FUZZ_SECONDS=$(FUZZ_SECONDS) tools/run-fuzz
+
+# Power cuts: all of the spool's crash states that docs/durability-tests.md names, then the ones with mailboxes in the loop.
+crash:
+	@tools/install-deps build test
+	@test -e build/build.ninja || CC=gcc meson setup build
+	@ninja -C build src/core/crash/crash-spool src/core_crash_test
+	build/src/core/crash/crash-spool --images $(CRASH_IMAGES) --seconds $(CRASH_SECONDS) --save build/crash-spool.image
+	VEREDUS_CRASH_IMAGES=$(CRASH_CORE_IMAGES) VEREDUS_CRASH_SAVE=build/crash-core.image build/src/core_crash_test
+
+# Ten seeded defects, each of which those must catch.
+crash-mutants:
+	@tools/install-deps build test
+	@test -e build/build.ninja || CC=gcc meson setup build
+	@tools/crash-mutants
 
 # Many rounds of what `make test` does a few times; VEREDUS_ROUNDS says how many.
 torture: build

@@ -151,13 +151,17 @@ static void keep_sector(struct inode *to, const struct inode *from, size_t k)
     memcpy(to->now + at, from->now + at, n);
 }
 
-static void tear(struct inode *to, size_t k, const struct fake_choice *choice)
+static void tear(
+    struct inode *to, const struct inode *from, size_t k, const struct fake_choice *choice)
 {
     size_t at = k * SECTOR, n = to->now_n - at < SECTOR ? to->now_n - at : SECTOR;
-    size_t from = choice->tear == FAKE_HALF_NEW ? mix(choice->seed) % (SECTOR / 8) * 8 : 0;
 
-    for (size_t i = from; i < n; i++)
-        to->now[at + i] = (char)(mix(choice->seed + i / 8) >> i % 8 * 8);
+    for (size_t i = choice->tear == FAKE_GARBAGE ? 0 : choice->torn_at; i < n; i++) {
+        uint64_t garbage = mix(choice->seed + i / 8) >> i % 8 * 8;
+        char old = at + i < from->safe_n ? from->safe[at + i] : 0;
+
+        to->now[at + i] = choice->tear == FAKE_PART_OLD ? old : (char)garbage;
+    }
 }
 
 static void settle(struct fake_disk *n)
@@ -202,7 +206,7 @@ struct fake_disk *fake_choose(
         }
     }
     if (last && choice->tear != FAKE_WHOLE)
-        tear(n->inodes[last->inode], last->at, choice);
+        tear(n->inodes[last->inode], f->inodes[last->inode], last->at, choice);
     settle(n);
     pthread_mutex_unlock(&f->lock);
     return n;

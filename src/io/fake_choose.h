@@ -26,14 +26,16 @@ struct fake_changes {
 
 enum fake_tear {
     FAKE_WHOLE,
-    FAKE_GARBAGE,  /* the last surviving sector is garbage */
-    FAKE_HALF_NEW, /* its first octets are new, the rest is garbage */
+    FAKE_GARBAGE,     /* the last surviving sector is garbage */
+    FAKE_PART_OLD,    /* its first octets are new, the rest is as it was */
+    FAKE_PART_GARBAGE /* its first octets are new, the rest is garbage */
 };
 
 struct fake_choice {
     unsigned char survives[FAKE_CHANGES];
     enum fake_tear tear;
-    uint64_t seed; /* of the garbage */
+    uint32_t torn_at; /* FAKE_PART_*: so many octets */
+    uint64_t seed;    /* of the garbage */
 };
 
 void fake_changes(struct fake_disk *f, struct fake_changes *c);

@@ -6,6 +6,11 @@
 #include "base/check.h"
 #include "base/mem.h"
 
+enum {
+    SECTOR = 512,
+    TEAR_STEP = 8,
+};
+
 struct each {
     struct image image;
     struct fake_changes changes;
@@ -37,16 +42,36 @@ static bool has_sector(const struct each *e)
     return false;
 }
 
+static void give_torn(struct each *e, enum fake_tear tear, uint32_t at)
+{
+    e->choice.tear = tear;
+    e->choice.torn_at = at;
+    e->choice.seed = next_random(e);
+    e->more = e->more && e->fn(e->arg, &e->image);
+}
+
 /* As it is, and torn. */
 static void give(struct each *e)
 {
+    uint64_t how = next_random(e);
+
     e->choice.tear = FAKE_WHOLE;
     e->more = e->more && e->fn(e->arg, &e->image);
-    if (!e->more || !has_sector(e))
-        return;
-    e->choice.seed = next_random(e);
-    e->choice.tear = e->choice.seed % 2 ? FAKE_GARBAGE : FAKE_HALF_NEW;
-    e->more = e->fn(e->arg, &e->image);
+    if (has_sector(e))
+        give_torn(
+            e, FAKE_GARBAGE + how % 3, (uint32_t)(how / 4 % (SECTOR / TEAR_STEP)) * TEAR_STEP);
+}
+
+static void tear_prefixes(struct each *e)
+{
+    memset(e->choice.survives, 0, e->changes.count);
+    for (uint32_t i = 0; i < e->changes.count; i++) {
+        e->choice.survives[i] = 1;
+        if (e->changes.v[i].kind != FAKE_SECTOR)
+            continue;
+        for (uint32_t at = TEAR_STEP; e->more && at < SECTOR; at += TEAR_STEP)
+            give_torn(e, at / TEAR_STEP % 2 ? FAKE_PART_OLD : FAKE_PART_GARBAGE, at);
+    }
 }
 
 static void every_subset(struct each *e)
@@ -89,8 +114,7 @@ static void samples(struct each *e, uint32_t count)
     }
 }
 
-void images_each(
-    struct fake_disk *moment, uint64_t seed, uint32_t samples_wanted, image_fn *fn, void *arg)
+void images_each(struct fake_disk *moment, uint64_t seed, bool thorough, image_fn *fn, void *arg)
 {
     struct each *e = MEM_NEW(struct each);
 
@@ -104,17 +128,17 @@ void images_each(
     CHECK(!e->changes.more);
     if (e->changes.count <= SUBSETS_UP_TO) {
         every_subset(e);
+        if (thorough)
+            tear_prefixes(e);
     } else {
         steps(e);
-        samples(e, samples_wanted);
+        samples(e, thorough ? SAMPLES : FEW_SAMPLES);
     }
     mem_free(e);
 }
 
 void image_describe(const struct image *i, char *out, size_t n)
 {
-    static const char *const tears[] = {
-        "", "; the last sector is garbage", "; the last sector is half new, half garbage"};
     size_t at = 0;
     char name[160];
 
@@ -125,5 +149,8 @@ void image_describe(const struct image *i, char *out, size_t n)
         fake_change_name(i->moment, &i->changes->v[k], name, sizeof name);
         at += (size_t)snprintf(out + at, n - at, " %s,", name);
     }
-    (void)snprintf(out + at, n - at, "%s", tears[i->choice->tear]);
+    if (i->choice->tear != FAKE_WHOLE)
+        (void)snprintf(out + at, n - at, "; the last sector: %u octets new, the rest %s",
+            i->choice->tear == FAKE_GARBAGE ? 0 : i->choice->torn_at,
+            i->choice->tear == FAKE_PART_OLD ? "old" : "garbage");
 }

@@ -10,9 +10,13 @@
 
 /* ---- what is promised */
 
-void known_promised(struct known *k, const struct life *l)
+void known_began(struct known *k, const struct life *l)
 {
     k->epoch = l->store.disk.epoch;
+}
+
+void known_promised(struct known *k, const struct life *l)
+{
     if (l->store.log.sequence > k->sequence)
         k->sequence = l->store.log.sequence;
     if (l->store.log.segment > k->number)
@@ -57,11 +61,10 @@ static bool large_whole(const struct life *l, const struct message_head *m, stru
     return whole;
 }
 
-/* NULL: it cannot be read, which is what damage looks like; else the spool gave it out. */
 enum reading {
     READ_RIGHT,
-    READ_WRONG, /* other octets than were accepted */
-    READ_REFUSED,
+    READ_WRONG,   /* other octets than were accepted */
+    READ_REFUSED, /* a checksum said no: what damage looks like */
 };
 
 static enum reading read_message(const struct life *l, const struct entry *n)
@@ -199,8 +202,6 @@ static void settle(struct known *k, const struct life *l)
 
 bool known_check(struct known *k, struct life *l, char why[WHY_MAX])
 {
-    if (!check_growth(k, l, why))
-        return false;
     for (uint64_t id = 1; id < MODEL_IDS; id++)
         if (k->damage ? !check_damaged(k, l, id, why) : !check_id(k, l, id, why))
             return false;
@@ -208,8 +209,10 @@ bool known_check(struct known *k, struct life *l, char why[WHY_MAX])
         (void)snprintf(why, WHY_MAX, "damage is reported");
         return false;
     }
+    if (!check_growth(k, l, why))
+        return false;
     settle(k, l);
-    known_promised(k, l);
+    known_began(k, l);
     return true;
 }
 

@@ -22,6 +22,8 @@ enum {
     WHY_MAX = 300,
 };
 
+/* A life that has begun may make message ids of its epoch. */
+void known_began(struct known *k, const struct life *l);
 /* What was promised up to now; after each operation that has returned 0. */
 void known_promised(struct known *k, const struct life *l);
 /* An operation failed without a loss of power, and its committers were told so. */

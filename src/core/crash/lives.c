@@ -23,10 +23,10 @@ int work_do(struct life *l, struct known *k, char operation)
     if (k->model.next + ROOM >= MODEL_IDS)
         return 0;
     rc = life_do(l, operation);
-    if (rc == 0)
-        known_promised(k, l);
     if (rc == 0 && operation == 'p')
-        rc = life_do(l, 'f');
+        rc = life_do(l, 'f'); /* of which nobody was told anything */
+    else if (rc == 0)
+        known_promised(k, l);
     return rc;
 }
 

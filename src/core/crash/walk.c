@@ -8,9 +8,8 @@
 #include "base/mem.h"
 
 enum {
-    DAMAGE_EACH = 16, /* distinct images, of which one is damaged, too */
-    RECUT_EACH = 32,  /* of those that recovery makes the same of, one is cut all the same */
-    FAULT_SAMPLES = 20,
+    DAMAGE_EACH = 16,      /* distinct images, of which one is damaged, too */
+    RECUT_EACH = 32,       /* of those that recovery makes the same of, one is cut all the same */
     SALT_RECOVERED = 7919, /* hashes of states beside those of images */
 };
 
@@ -21,7 +20,7 @@ struct run {
     struct known *known; /* as the run has it now */
     const char *fault;   /* which sync failed, for people; "" */
     uint64_t boundary;
-    uint32_t samples;
+    bool thorough;
     unsigned depth; /* how often power is still to be lost */
     bool nested, good;
 };
@@ -125,7 +124,7 @@ static void on_boundary(void *arg)
     if (!r->good || atomic_load(&r->walk->shared->stop))
         return;
     say_where(r);
-    images_each(r->disk, r->walk->seed * 1000003 + r->boundary, r->samples, try_image, r);
+    images_each(r->disk, r->walk->seed * 1000003 + r->boundary, r->thorough, try_image, r);
 }
 
 /* The recovery of an image is a run as well. */
@@ -137,7 +136,6 @@ static bool cut_recovery(struct run *r, const struct image *i, const struct know
         .disk = fake_choose(r->disk, i->changes, i->choice),
         .known = &known,
         .fault = r->fault,
-        .samples = FAULT_SAMPLES,
         .depth = r->depth - 1,
         .nested = true,
         .good = true,
@@ -178,7 +176,7 @@ static struct life *begin(struct run *r)
     r->disk = fake_new();
     rc = life_start(l, r->disk, &r->known->model);
     CHECK(rc == 0);
-    known_promised(r->known, l);
+    known_began(r->known, l);
     return l;
 }
 
@@ -234,12 +232,7 @@ static bool walk_fault(struct walk *w, uint64_t n, bool keeps)
 {
     struct known known;
     char fault[64];
-    struct run r = {.walk = w,
-        .known = &known,
-        .fault = fault,
-        .samples = FAULT_SAMPLES,
-        .depth = 1,
-        .good = true};
+    struct run r = {.walk = w, .known = &known, .fault = fault, .depth = 1, .good = true};
     struct life *l = begin(&r);
     bool failing = false;
     uint64_t syncs;
@@ -272,12 +265,8 @@ static bool walk_fault(struct walk *w, uint64_t n, bool keeps)
 bool walk_workload(struct walk *w)
 {
     struct known known;
-    struct run r = {.walk = w,
-        .known = &known,
-        .fault = "",
-        .samples = SAMPLES,
-        .depth = w->depth,
-        .good = true};
+    struct run r = {
+        .walk = w, .known = &known, .fault = "", .thorough = true, .depth = w->depth, .good = true};
     struct life *l = begin(&r);
     uint64_t before;
     bool worth = run_prefix(&r, l);
