@@ -123,8 +123,7 @@ struct queue_row {
 /* Up to `limit` messages in the order of arrival, behind the one numbered *after (0: from the
  * first), by the filter (NULL: all). *after is moved on; 0 when there are no more. Fewer rows than
  * `limit`, even none, may come before the end: a call looks at a bounded number of messages.
- * Suspends where the filter needs envelopes; rows may then have changed. -1: cancelled, or memory.
- */
+ * Suspends where the filter needs envelopes; rows may change then. -1: cancelled, or memory. */
 int queue_list(struct queue *q, uint64_t *after, const struct queue_filter *filter,
     struct queue_row *row, uint32_t limit, uint32_t *count, struct err *e);
 
