@@ -258,9 +258,10 @@ uint16_t queue_status(uint16_t code, uint16_t flags)
 }
 
 struct settling {
+    struct outcome_rcpt *rcpt; /* those that are news */
     struct spool_change *change;
     struct report_rcpt *report;
-    uint32_t changes, reports, done; /* done: recipients for good */
+    uint32_t rcpts, changes, reports, done; /* done: recipients for good */
 };
 
 static int make_changes(struct queue *q, const struct sched_message *m,
@@ -273,12 +274,13 @@ static int make_changes(struct queue *q, const struct sched_message *m,
     for (uint32_t i = 0; i < count; i++) {
         struct spool_rcpt was = queue_rcpt(q, &found, m, rcpt[i].index), is = was;
         if (queue_rcpt_done(was))
-            continue; /* told again */
+            continue; /* told again, of which nobody is told again */
         is.state = rcpt[i].state;
         is.status = queue_status(rcpt[i].code, was.status & (uint16_t)~STATUS_CODE);
         is.when = queue_age_s(q);
         is.attempts = (uint8_t)(was.attempts + (was.attempts < UINT8_MAX));
         s->done += queue_rcpt_done(is);
+        s->rcpt[s->rcpts++] = rcpt[i];
         s->change[s->changes++] = (struct spool_change){
             .kind = SPOOL_OUTCOME, .id = m->id, .rcpt = rcpt[i].index, .outcome = is};
     }
@@ -343,13 +345,14 @@ static int settle(struct queue *q, struct sched_message *m, const struct envelop
     const struct outcome_rcpt *rcpt, uint32_t count, struct settling *s, bool *durable,
     struct err *e)
 {
-    bool must_report = queue_must_report(v, rcpt, count), ends;
+    bool must_report, ends;
     struct told *t = NULL;
 
     if (make_changes(q, m, rcpt, count, s, e) < 0)
         return -1;
+    must_report = queue_must_report(v, s->rcpt, s->rcpts);
     if (must_report)
-        s->reports = make_reports(q, rcpt, count, v, s->report);
+        s->reports = make_reports(q, s->rcpt, s->rcpts, v, s->report);
     make_end(m, s);
     if (!s->changes && !s->reports)
         return 0;
@@ -380,16 +383,18 @@ int queue_settle(struct queue *q, uint64_t id, const struct envelope *v,
     *durable = false;
     if (!message)
         return err_set(e, ERR_PERMANENT, "queue", "no such message");
+    s.rcpt = mem_array(count + 1, sizeof *s.rcpt);
     s.change = mem_array(count + 1, sizeof *s.change);
     s.report = mem_array(count + 1, sizeof *s.report);
-    if (s.change && s.report)
+    if (s.rcpt && s.change && s.report)
         rc = settle(q, sched_message(q->sched, message), v, rcpt, count, &s, durable, e);
     else
         err_memory(e, "queue");
-    for (uint32_t i = 0; rc == 0 && i < count; i++) {
-        count_one(q, &rcpt[i]);
-        say(q, id, v, &rcpt[i], 0);
+    for (uint32_t i = 0; rc == 0 && i < s.rcpts; i++) {
+        count_one(q, &s.rcpt[i]);
+        say(q, id, v, &s.rcpt[i], 0);
     }
+    mem_free(s.rcpt);
     mem_free(s.change);
     mem_free(s.report);
     return rc;
