@@ -55,14 +55,14 @@ static char *segment(unsigned file, size_t *n)
     return fake_file(disk, path, n);
 }
 
-/* Where the frame of this type number `i` lies in segment-0001. */
+/* Where the frame of this type number `i` lies in a file, segment-0001 if nothing else is said. */
 static struct frame frame_at;
-static uint64_t find_frame(enum frame_type type, unsigned i)
+static uint64_t find_frame_in(unsigned file, enum frame_type type, unsigned i)
 {
     char *p;
     size_t n;
 
-    p = segment(1, &n);
+    p = segment(file, &n);
     for (uint64_t at = SEGMENT_DATA; at + FRAME_HEADER < n; at += FRAME_ALIGN) {
         if (!frame_magic(p + at) || p[at + 4] != (char)type || i--)
             continue;
@@ -71,6 +71,11 @@ static uint64_t find_frame(enum frame_type type, unsigned i)
     }
     fail_msg("no such frame");
     return 0;
+}
+
+static uint64_t find_frame(enum frame_type type, unsigned i)
+{
+    return find_frame_in(1, type, i);
 }
 
 /* Messages 1 to 6 (without 3) in a group each, the second one ended, and a mark. */
@@ -110,6 +115,44 @@ static void test_content_header(void **state)
     assert_non_null(index_find(&life.store.index, 4));
     assert_int_equal(life.damaged, 1);
     life_end(&life);
+    done();
+}
+
+/* Compaction's copy is damaged while the old place is still there: nothing is lost, whichever
+ * record of the batch it is. */
+static void test_moved(void **state)
+{
+    static const enum frame_type types[] = {FRAME_CONTENT, FRAME_MOVED, FRAME_OUTCOME};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        for (unsigned bit = 0; bit < FRAME_HEADER * 8; bit += 13) {
+            size_t n;
+
+            live("aorqk");
+            segment(2, &n)[find_frame_in(2, types[i], 0) + bit / 8] ^= (char)(1 << bit % 8);
+            assert_int_equal(reopen(0, "a copy"), 1);
+            assert_int_equal(model.rcpt[1].attempts, 1);
+            done();
+        }
+    }
+}
+
+/* The old place is damaged, or its file gone, when the copy has been written. */
+static void test_moved_from(void **state)
+{
+    size_t n;
+
+    (void)state;
+    live("aorqk");
+    segment(1, &n)[find_frame(FRAME_MESSAGE, 0) + 20] ^= 1;
+    assert_int_equal(reopen(0, "the old place"), 1);
+    assert_int_equal(model.rcpt[1].attempts, 1);
+    done();
+    live("aorqk");
+    memset(segment(1, &n), 0, 2 * SPOOL_PAGE);
+    memset(segment(1, &n) + SEGMENT_DATA, 0, n - SEGMENT_DATA);
+    assert_int_equal(reopen(0, "no old place"), 1);
     done();
 }
 
@@ -420,6 +463,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_bit),
         cmocka_unit_test(test_content_header),
+        cmocka_unit_test(test_moved),
+        cmocka_unit_test(test_moved_from),
         cmocka_unit_test(test_end_lost),
         cmocka_unit_test(test_zero_page),
         cmocka_unit_test(test_garbage_tail),
