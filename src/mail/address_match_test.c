@@ -22,8 +22,8 @@ static const char *const patterns[] = {
     "*.deep.example.org",
     "@at.example",
     "@*.at.example",
-    "b\xc3\xbc"
-    "cher.example",
+    ("b\xc3\xbc"
+     "cher.example"),
     "*",
 };
 
