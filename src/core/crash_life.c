@@ -304,11 +304,13 @@ static int see_row(struct crash_life *l, unsigned box, const struct mail_row *ro
 
     if (!m || !m->to[box])
         return wrong(l, "%s has a message that nobody sent there", addresses[box]);
-    if (m->uid[box] == row->uid)
-        return row->modseq < m->modseq[box]
-                   ? wrong(l, "%s: MODSEQ of UID %u went back", addresses[box], row->uid)
-                   : 0;
-    if (m->uid[box] && m->kept)
+    if (m->uid[box] == row->uid) {
+        if (row->modseq < m->modseq[box])
+            return wrong(l, "%s: MODSEQ of UID %u went back", addresses[box], row->uid);
+        m->final[box] = m->kept;
+        return 0;
+    }
+    if (m->final[box])
         return wrong(l, "message %d of %s had UID %u and has %u", (int)(m - l->model->mail),
             addresses[box], m->uid[box], row->uid);
     if (row->uid < l->model->uid_next[box] || row->modseq <= l->model->modseq[box])
@@ -316,6 +318,7 @@ static int see_row(struct crash_life *l, unsigned box, const struct mail_row *ro
             (unsigned long long)row->modseq);
     m->uid[box] = row->uid;
     m->modseq[box] = row->modseq;
+    m->final[box] = m->kept;
     return 0;
 }
 

@@ -32,6 +32,7 @@ struct crash_mail {
     size_t size;
     bool to[CRASH_BOXES], kept; /* kept: it was delivered, and the spool knows */
     uint32_t uid[CRASH_BOXES];  /* as a reader has seen it; 0: none has */
+    bool final[CRASH_BOXES];    /* it was kept when that was seen: that is its UID for good */
     uint64_t modseq[CRASH_BOXES];
 };
 

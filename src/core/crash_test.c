@@ -359,9 +359,10 @@ int main(void)
         cmocka_unit_test(test_cut),
     };
 
-    /* Images come and go by the thousand: their memory should not. */
+    /* Images and threads come and go by the thousand: their memory should not. */
     mallopt(M_MMAP_THRESHOLD, 1 << 30);
     mallopt(M_TRIM_THRESHOLD, 1 << 30);
+    mallopt(M_ARENA_MAX, 1);
     table_seed(key);
     log_open(&(struct log_settings){.fd = 2, .level = LOG_ERROR, .process = "test"});
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -32,7 +32,6 @@ struct store {
 enum store_file {
     STORE_DB,
     STORE_WAL,
-    STORE_SHM,
     STORE_BODIES, /* the directory */
     STORE_SHARD,  /* the directory that all of them are in */
 };

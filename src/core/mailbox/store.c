@@ -12,10 +12,8 @@ static const int64_t prune_age_ms = 30 * 86400 * 1000LL, prune_every_ms = 86400 
 void store_path(
     const struct mailboxes *m, uint64_t account, enum store_file file, char path[PATH_SIZE])
 {
-    static const char *const tails[] = {[STORE_DB] = ".db",
-        [STORE_WAL] = ".db-wal",
-        [STORE_SHM] = ".db-shm",
-        [STORE_BODIES] = ".d"};
+    static const char *const tails[] = {
+        [STORE_DB] = ".db", [STORE_WAL] = ".db-wal", [STORE_BODIES] = ".d"};
     unsigned shard = (unsigned)(account % 100);
 
     if (file == STORE_SHARD)
@@ -256,7 +254,7 @@ static int erase_body(void *arg, const char *name)
 /* The log goes first: it must never meet another database of this name. */
 int store_erase(const struct mailboxes *m, uint64_t account, struct err *e)
 {
-    static const enum store_file files[] = {STORE_WAL, STORE_SHM, STORE_DB};
+    static const enum store_file files[] = {STORE_WAL, STORE_DB};
     const struct sys *sys = m->settings.sys;
     char path[PATH_SIZE];
     int status = 0;
