@@ -4,7 +4,7 @@
 PREFIX       ?= /usr/local
 FUZZ_SECONDS ?= 60
 CRASH_IMAGES ?= 1000000
-CRASH_SECONDS ?= 2400
+CRASH_SECONDS ?= 2700
 CRASH_CORE_IMAGES ?= 50000
 PYTEST       := /usr/bin/python3 -m pytest
 
@@ -48,8 +48,9 @@ fuzz:
 crash:
 	@tools/install-deps build test
 	@test -e build/build.ninja || CC=gcc meson setup build
-	@ninja -C build src/core/crash/crash-spool src/core_crash_test
+	@ninja -C build src/core/crash/crash-spool src/core/crash/crash-remote src/core_crash_test
 	build/src/core/crash/crash-spool --images $(CRASH_IMAGES) --seconds $(CRASH_SECONDS) --save build/crash-spool.image
+	build/src/core/crash/crash-remote --save build/crash-remote.image
 	VEREDUS_CRASH_IMAGES=$(CRASH_CORE_IMAGES) VEREDUS_CRASH_SAVE=build/crash-core.image build/src/core_crash_test
 
 # Ten seeded defects, each of which those must catch.
