@@ -77,6 +77,21 @@ static bool same(const struct entry *n, const struct message_head *h)
            n->prefix == h->prefix;
 }
 
+/* A commit must fit into a segment: files may have become smaller, states are larger than they
+ * were.
+ */
+static bool fits(struct spool *s, const struct spool_batch *b)
+{
+    return b->octets <= spool_log_room_max(&s->store.disk, s->store.index.segment_count + 1);
+}
+
+static void give_up(struct spool *s, struct spool_batch *b)
+{
+    b->move->from->stuck = true;
+    batch_revert(b, &s->store.index);
+    batch_free(b);
+}
+
 /* False: compaction cannot go on for now. */
 static bool move_message(struct spool *s, const struct segment *from, uint64_t id)
 {
@@ -99,6 +114,10 @@ static bool move_message(struct spool *s, const struct segment *from, uint64_t i
         spool_found_bad(s, &j->place, &j->bad);
     if (n && rc == 0 && n->segment == from && batch_may_move(n)) {
         b = batch_move(&s->store.index, n, &j->copy);
+        if (b && !fits(s, b)) {
+            give_up(s, b);
+            b = NULL;
+        }
         if (b) {
             s->stats.moved++;
             s->stats.moved_octets += b->octets;
@@ -124,7 +143,8 @@ void compact_batch_done(struct spool *s, const struct spool_batch *b)
 
 static void wait_written(struct spool *s)
 {
-    while (s->compaction.in_flight)
+    /* A writer that never ran gives them back when all is closed. */
+    while (s->compaction.in_flight && (s->writer.running || !s->closing))
         cond_wait(&s->flushed, "spool compaction", NULL);
 }
 

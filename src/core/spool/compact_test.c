@@ -134,8 +134,8 @@ static void fail_while_compacting(enum fake_call call, uint64_t n, int error)
 FIBER_TEST(test_storage_fails)
 {
     for (uint64_t n = 1; n < 6; n += 2) {
-        fail_while_compacting(FAKE_SYNC, n, -EIO);
-        fail_while_compacting(FAKE_WRITE, n, -ENOSPC);
+        fail_while_compacting(FAKE_SYNC, n, EIO);
+        fail_while_compacting(FAKE_WRITE, n, ENOSPC);
     }
 }
 
