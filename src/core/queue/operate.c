@@ -146,7 +146,7 @@ static int hold_one(struct queue *q, uint32_t message, struct err *e)
 {
     struct sched_message *m = sched_message(q->sched, message);
 
-    if (m->flags & SCHED_OPERATOR)
+    if (m->flags & (SCHED_OPERATOR | SCHED_REMOVED))
         return 0;
     if (journal_flags(q, m, STATUS_HELD, 0, e) < 0)
         return -1;
@@ -166,7 +166,7 @@ static int hold_one(struct queue *q, uint32_t message, struct err *e)
 static int release_one(struct queue *q, uint32_t message, struct err *e)
 {
     struct sched_message *m = sched_message(q->sched, message);
-    uint16_t mask = SCHED_OPERATOR | SCHED_QUARANTINE | SCHED_DEATHS | (SCHED_DEATHS << 1);
+    uint16_t mask = SCHED_OPERATOR | SCHED_QUARANTINE;
 
     if (!m->in[SCHED_HELD] && !(m->flags & (SCHED_OPERATOR | SCHED_QUARANTINE)))
         return 0;
@@ -242,10 +242,14 @@ static int remove_one(struct queue *q, uint32_t message, struct err *e)
 
     if (m->flags & SCHED_REMOVED)
         return 0;
-    if (m->in[SCHED_ACTIVE])
+    if (m->in[SCHED_ACTIVE]) {
+        /* A crash before its transaction has ended must not bring the rest back. */
+        if (journal_flags(q, m, STATUS_REMOVED, 0, e) < 0)
+            return -1;
         doom_pending(q, m);
-    else if (remove_pending(q, m, e) < 0)
+    } else if (remove_pending(q, m, e) < 0) {
         return -1;
+    }
     queue_trace(q, TRACE_REMOVED, id, STR_NONE, STR("by the operator"));
     say(q, "removed", id, "by the operator");
     return 1;

@@ -7,8 +7,6 @@
 enum {
     AGAIN_MS = 1000,  /* when what happened could not be noted */
     UNTRIED_MS = 100, /* a delivery of which nothing was tried */
-    DEATHS_MAX = 3,
-    DEATH_BIT = 3, /* of SCHED_DEATHS */
 };
 
 /* Outcomes on their way into the spool. */
@@ -255,20 +253,7 @@ void flight_ended(struct outlink *l, struct sched_conn *c, struct flight *f,
     settle(s);
 }
 
-/* ---- deaths */
-
-static bool count_death(struct queue *q, uint32_t message)
-{
-    struct sched_message *m = sched_message(q->sched, message);
-    unsigned deaths = (m->flags >> DEATH_BIT & 3) + 1;
-
-    if (deaths <= DEATHS_MAX)
-        m->flags = (uint16_t)((m->flags & ~(3 << DEATH_BIT)) | deaths << DEATH_BIT);
-    if (deaths < DEATHS_MAX)
-        return false;
-    m->flags |= SCHED_QUARANTINE;
-    return true;
-}
+/* ---- deaths: whether a message is to blame is master's to say (queue_quarantine()) */
 
 void flight_lost(struct queue *q, struct flight *f)
 {
@@ -281,11 +266,6 @@ void flight_lost(struct queue *q, struct flight *f)
     }
     ic_id_format(f->id, id);
     log_warning(q->event, "transfer_lost", kv_c("id", id), kv_u64("attempt", f->attempt));
-    if (count_death(q, f->message)) {
-        log_error(q->event, "message_quarantined", kv_c("id", id));
-        queue_trace(q, TRACE_QUARANTINED, f->id, STR_NONE,
-            STR("processes died while they were sending it"));
-    }
     take_nothing(s, "the process that was sending it has died");
     settle(s);
 }

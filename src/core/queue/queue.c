@@ -228,6 +228,8 @@ static uint16_t left_of(const struct spool_found *f, int64_t *newest, uint16_t *
             *flags |= SCHED_OPERATOR;
         if (rcpt.status & STATUS_QUARANTINE)
             *flags |= SCHED_QUARANTINE;
+        if (rcpt.status & STATUS_REMOVED)
+            *flags |= SCHED_REMOVED;
         if (rcpt.status & STATUS_WARNED)
             *flags |= SCHED_WARNED;
     }
@@ -237,7 +239,9 @@ static uint16_t left_of(const struct spool_found *f, int64_t *newest, uint16_t *
 /* Found at start: nothing is known of it but what the spool's index says. */
 static int add_found(struct queue *q, uint32_t message, const struct spool_found *f)
 {
-    uint32_t d = sched_deliver(q->sched, message, sched_way(q->sched, SCHED_UNREAD));
+    bool removed = sched_message(q->sched, message)->flags & SCHED_REMOVED;
+    uint32_t d =
+        sched_deliver(q->sched, message, sched_way(q->sched, removed ? SCHED_DOOM : SCHED_UNREAD));
     struct sched_delivery *delivery;
 
     if (!d)

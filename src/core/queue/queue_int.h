@@ -168,6 +168,7 @@ enum { /* spool_rcpt.status: the code of the last reply below, and */
     STATUS_WARNED = 0x400,
     STATUS_HELD = 0x800,
     STATUS_QUARANTINE = 0x1000,
+    STATUS_REMOVED = 0x2000,
 };
 
 /* Puts an ACTIVE delivery back into its message's state: held, removed later, or as asked. */

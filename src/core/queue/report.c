@@ -264,9 +264,14 @@ int report(struct reporter *r, const struct report *what, struct err *e)
         return err_memory(e, "report");
     job->r = r;
     job->what = what;
-    if (is_anybody_told(job)) {
-        rc = tell(job, e);
-    } else {
+    rc = is_anybody_told(job) ? tell(job, e) : 1;
+    if (rc < 0 && e->class != ERR_TEMPORARY && e->class != ERR_CANCELLED &&
+        e->class != ERR_DEADLINE) {
+        /* It would never succeed, and until then what was delivered would be sent again. */
+        log_error(r->core->event, "dsn_not_made", kv_err(e));
+        rc = 1;
+    }
+    if (rc > 0) {
         log_unheard(job);
         rc = what->changes ? spool_change(r->core->spool, what->change, what->changes, e) : 0;
     }

@@ -68,7 +68,6 @@ enum sched_flag {
     SCHED_OPERATOR = 1, /* held as a whole */
     SCHED_QUARANTINE = 2,
     SCHED_WARNED = 4,     /* of its delay */
-    SCHED_DEATHS = 8,     /* counted in two bits: processes that died with it in hand */
     SCHED_REMOVED = 32,   /* by the operator: ends as soon as nothing of it is under way */
     SCHED_FLYING = 64,    /* with an outbound that an earlier core gave it to */
     SCHED_RELEASED = 256, /* by the operator: rules do not hold it again */
