@@ -26,9 +26,9 @@ enum {
     NEST_EACH = 40, /* images whose recovery is cut as well */
     NEST_IMAGES = 6,
 #ifdef VEREDUS_SANITIZED
-    IMAGES = 150, /* in all */
+    IMAGES = 120, /* in all */
 #else
-    IMAGES = 900,
+    IMAGES = 600,
 #endif
 };
 
