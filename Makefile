@@ -5,7 +5,7 @@ PREFIX       ?= /usr/local
 FUZZ_SECONDS ?= 60
 CRASH_IMAGES ?= 1000000
 CRASH_SECONDS ?= 2700
-CRASH_CORE_IMAGES ?= 50000
+CRASH_CORE_IMAGES ?= 30000
 PYTEST       := /usr/bin/python3 -m pytest
 
 .DEFAULT_GOAL := build

@@ -38,7 +38,13 @@ static struct plan {
     uint64_t seed, images, seconds;
     bool longer; /* then others by seed */
     const char *workload, *save, *replay;
-} plan = {.deep = 3, .shallow = 4, .workers = 2, .seed = 1, .images = 1000000, .longer = true};
+} plan = {.deep = 3,
+    .shallow = 4,
+    .workers = 2,
+    .seed = 1,
+    .images = 1000000,
+    .longer = true,
+    .save = "crash.image"};
 
 static time_t began;
 
@@ -219,6 +225,26 @@ static uint64_t number(const char *text)
     return n;
 }
 
+static _Noreturn void usage(void)
+{
+    (void)fprintf(stderr, "crash: see the head of src/core/crash/crash.c\n");
+    exit(EXIT_USAGE);
+}
+
+static void check_plan(unsigned ops, unsigned depth)
+{
+    if (ops) {
+        plan.deep = depth > 1 ? ops : 0;
+        plan.shallow = ops;
+        plan.longer = false;
+    }
+    if (plan.workers < 1 || plan.workers > WORKERS_MAX)
+        usage();
+    if (plan.workload && (!*plan.workload || strlen(plan.workload) > WORKLOAD_MAX ||
+                             strspn(plan.workload, letters) != strlen(plan.workload)))
+        usage();
+}
+
 static void parse(int argc, char **argv)
 {
     static const struct option options[] = {
@@ -238,56 +264,32 @@ static void parse(int argc, char **argv)
     int c;
 
     while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-        switch (c) {
-        case 'o':
+        if (c == 'o')
             ops = (unsigned)number(optarg);
-            break;
-        case 'd':
+        else if (c == 'd')
             depth = (unsigned)number(optarg);
-            break;
-        case 'p':
-            plan.deep = 2;
-            plan.shallow = 2;
-            break;
-        case 'i':
+        else if (c == 'p')
+            plan.deep = plan.shallow = 2;
+        else if (c == 'i')
             plan.images = number(optarg);
-            break;
-        case 't':
+        else if (c == 't')
             plan.seconds = number(optarg);
-            break;
-        case 'j':
+        else if (c == 'j')
             plan.workers = (unsigned)number(optarg);
-            break;
-        case 's':
+        else if (c == 's')
             plan.seed = number(optarg);
-            break;
-        case 'w':
+        else if (c == 'w')
             plan.workload = optarg;
-            break;
-        case 'S':
+        else if (c == 'S')
             plan.save = optarg;
-            break;
-        case 'r':
+        else if (c == 'r')
             plan.replay = optarg;
-            break;
-        default:
-            exit(EXIT_USAGE);
-        }
+        else
+            usage();
     }
-    if (ops) {
-        plan.deep = depth > 1 ? ops : 0;
-        plan.shallow = ops;
-        plan.longer = false;
-    }
-    if (plan.workers < 1 || plan.workers > WORKERS_MAX || optind < argc ||
-        (plan.workload &&
-            (strlen(plan.workload) > WORKLOAD_MAX ||
-                strspn(plan.workload, letters) != strlen(plan.workload) || !*plan.workload))) {
-        (void)fprintf(stderr, "crash: see the head of src/core/crash/crash.c\n");
-        exit(EXIT_USAGE);
-    }
-    if (!plan.save)
-        plan.save = "crash.image";
+    if (optind < argc)
+        usage();
+    check_plan(ops, depth);
 }
 
 int main(int argc, char **argv)
