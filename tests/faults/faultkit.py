@@ -49,12 +49,17 @@ def shim(tmp_path_factory):
 
 
 @pytest.fixture
-def memory_faults(tmp_path_factory, tmp_path, monkeypatch):
-    """As `faults`, and allocations fail too. A sanitizer has an allocator of its own: so the program as it ships."""
+def plain_build(monkeypatch):
+    """The program as it ships: a sanitizer has an allocator of its own, and needs a multiple of the memory."""
     if sanitized() and not PLAIN.exists():
         pytest.skip("no build without sanitizers (make build)")
     if sanitized():
         monkeypatch.setenv("VEREDUS_BIN", str(PLAIN))
+
+
+@pytest.fixture
+def memory_faults(plain_build, tmp_path_factory, tmp_path):
+    """As `faults`, and allocations fail too."""
     tool = Faults(compile_shim(tmp_path_factory.mktemp("shim"), "-DFAULT_ALLOC"), tmp_path / "rule")
     yield tool
     tool.close()
