@@ -4,8 +4,8 @@
  *         [--workload LETTERS] [--save FILE] [--replay FILE]
  *
  * Without --ops: all workloads of three operations at depth 2, all of four at depth 1, then longer
- * ones by seed until there are as many images as --images says. --part: those of two, then longer
- * ones by seed, for so many seconds.
+ * ones by seed until there are as many images as --images says. --part: those of one at depth 2, of
+ * two at depth 1, then longer ones by seed, for so many seconds.
  */
 #include <getopt.h>
 #include <malloc.h>
@@ -34,6 +34,7 @@ enum {
 
 static struct plan {
     unsigned deep, shallow; /* complete up to so many operations at depth 2, at depth 1 */
+    unsigned depth;         /* of --workload */
     unsigned workers;
     uint64_t seed, images, seconds;
     bool longer; /* then others by seed */
@@ -86,7 +87,7 @@ static bool choose(uint64_t number, struct walk *w)
     n = most + 1 + (unsigned)(bits % 3);
     for (unsigned i = 0; i < n && i < WORKLOAD_MAX; i++)
         w->workload[i] = letters[mix(bits + i) % LETTERS];
-    w->depth = bits / 16 % 4 ? 1 : 2;
+    w->depth = bits / 16 % 4 ? 1 : bits / 1024 % 4 ? 2 : 3;
     w->faults = bits / 64 % 4 == 0;
     return true;
 }
@@ -119,7 +120,7 @@ static void work(struct shared *s, unsigned number)
     while (!atomic_load(&s->stop) && !enough(s)) {
         if (plan.workload) {
             (void)snprintf(w.workload, sizeof w.workload, "%s", plan.workload);
-            w.depth = 2;
+            w.depth = plan.depth;
             w.faults = true;
             w.seed = plan.seed;
             if (atomic_fetch_add(&s->next, 1))
@@ -238,6 +239,7 @@ static void check_plan(unsigned ops, unsigned depth)
         plan.shallow = ops;
         plan.longer = false;
     }
+    plan.depth = depth;
     if (plan.workers < 1 || plan.workers > WORKERS_MAX)
         usage();
     if (plan.workload && (!*plan.workload || strlen(plan.workload) > WORKLOAD_MAX ||
@@ -269,7 +271,7 @@ static void parse(int argc, char **argv)
         else if (c == 'd')
             depth = (unsigned)number(optarg);
         else if (c == 'p')
-            plan.deep = plan.shallow = 2;
+            plan.deep = 1, plan.shallow = 2;
         else if (c == 'i')
             plan.images = number(optarg);
         else if (c == 't')
