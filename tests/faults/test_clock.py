@@ -42,7 +42,6 @@ def timed(faults, there):
         server.start()
         yield server
     finally:
-        faults.set_clocks()
         server.close()
 
 
