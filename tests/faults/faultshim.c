@@ -356,23 +356,31 @@ void *__libc_malloc(size_t n);
 void *__libc_calloc(size_t count, size_t size);
 void *__libc_realloc(void *p, size_t n);
 
-static bool memory_fails(void)
+/* libseccomp 2.5 does not come back from an allocation that failed; it works before any mail does.
+ */
+static bool memory_fails(const void *caller)
 {
-    return is_meant() && is_its_turn(MEMORY);
+    Dl_info from;
+
+    if (!is_meant() || !(rule->kinds & MEMORY))
+        return false;
+    if (dladdr(caller, &from) && from.dli_fname && strstr(from.dli_fname, "libseccomp"))
+        return false;
+    return is_its_turn(MEMORY);
 }
 
 void *malloc(size_t n)
 {
-    return memory_fails() ? NULL : __libc_malloc(n);
+    return memory_fails(__builtin_return_address(0)) ? NULL : __libc_malloc(n);
 }
 
 void *calloc(size_t count, size_t size)
 {
-    return memory_fails() ? NULL : __libc_calloc(count, size);
+    return memory_fails(__builtin_return_address(0)) ? NULL : __libc_calloc(count, size);
 }
 
 void *realloc(void *p, size_t n)
 {
-    return memory_fails() ? NULL : __libc_realloc(p, n);
+    return memory_fails(__builtin_return_address(0)) ? NULL : __libc_realloc(p, n);
 }
 #endif

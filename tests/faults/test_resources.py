@@ -183,7 +183,7 @@ def test_026_allocation_fails_at_start(memory_faults):
                 c.deliver("a@there.example", ALICE, message(f"n{number}"))
         waiting = len(listed(server))
         assert waiting >= 5
-        for skip in steps(3000, rounds(6)):
+        for skip in steps(3000, min(200, rounds(6))):
             server.kill()
             memory_faults.only("core")
             memory_faults.set(MEMORY, skip=skip, times=1, error=errno.ENOMEM)
