@@ -1,7 +1,7 @@
 /* The enumerator of crash states of the spool: DURABILITY.md section 3, docs/durability-tests.md.
  *
  *   crash [--ops N] [--depth D] [--part] [--images N] [--seconds N] [--workers N] [--seed N]
- *         [--workload LETTERS] [--save FILE] [--replay FILE]
+ *         [--workload LETTERS] [--misplaced] [--save FILE] [--replay FILE]
  *
  * Without --ops: all workloads of three operations at depth 2, all of four at depth 1, then longer
  * ones by seed until there are as many images as --images says. --part: those of one at depth 2, of
@@ -37,7 +37,8 @@ static struct plan {
     unsigned depth;         /* of --workload */
     unsigned workers;
     uint64_t seed, images, seconds;
-    bool longer; /* then others by seed */
+    bool longer;    /* then others by seed */
+    bool misplaced; /* damage is a sector that belongs elsewhere */
     const char *workload, *save, *replay;
 } plan = {.deep = 3,
     .shallow = 4,
@@ -115,7 +116,8 @@ static bool enough(const struct shared *s)
 
 static void work(struct shared *s, unsigned number)
 {
-    struct walk w = {.shared = s, .where = s->where[number], .save = plan.save};
+    struct walk w = {
+        .shared = s, .where = s->where[number], .save = plan.save, .misplaced = plan.misplaced};
 
     while (!atomic_load(&s->stop) && !enough(s)) {
         if (plan.workload) {
@@ -252,6 +254,7 @@ static void parse(int argc, char **argv)
     static const struct option options[] = {
         {"ops", required_argument, NULL, 'o'},
         {"depth", required_argument, NULL, 'd'},
+        {"misplaced", no_argument, NULL, 'm'},
         {"part", no_argument, NULL, 'p'},
         {"images", required_argument, NULL, 'i'},
         {"seconds", required_argument, NULL, 't'},
@@ -272,6 +275,8 @@ static void parse(int argc, char **argv)
             depth = (unsigned)number(optarg);
         else if (c == 'p')
             plan.deep = 1, plan.shallow = 2;
+        else if (c == 'm')
+            plan.misplaced = true;
         else if (c == 'i')
             plan.images = number(optarg);
         else if (c == 't')

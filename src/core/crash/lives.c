@@ -97,22 +97,29 @@ static uint64_t pick_place(const char *p, uint64_t from, uint64_t to, uint64_t s
     return at;
 }
 
-static void damage(char *p, size_t n, uint64_t *from, uint64_t *to, uint64_t seed)
+static void damage(char *p, uint64_t *from, uint64_t *to, uint64_t seed)
 {
     uint64_t at = *from;
 
-    switch (seed / 2 % 4) {
-    case 0: /* a sector of zeros */
-    case 1: /* of garbage */
-        *from = at / SECTOR * SECTOR;
-        *to = *from + SECTOR < n ? *from + SECTOR : n;
-        for (uint64_t i = *from; i < *to; i++)
-            p[i] = seed / 2 % 4 ? (char)(seed * (i + 7) >> 13) : 0;
-        break;
-    default: /* one bit */
+    if (seed / 2 % 4 > 1) { /* one bit */
         *to = at + 1;
         p[at] ^= (char)(1 << seed / 8 % 8);
+        return;
     }
+    *from = at / SECTOR * SECTOR;
+    *to = *from + SECTOR;
+    for (uint64_t i = *from; i < *to; i++)
+        p[i] = seed / 2 % 4 ? (char)(seed * (i + 7) >> 13) : 0;
+}
+
+/* A sector that belongs elsewhere in the segment, whose records end at `end`. */
+static void misplace(char *p, uint64_t end, uint64_t *from, uint64_t *to, uint64_t seed)
+{
+    uint64_t other = SEGMENT_DATA + (seed >> 20) % (end - SEGMENT_DATA);
+
+    *from = *from / SECTOR * SECTOR;
+    *to = *from + SECTOR;
+    memmove(p + *from, p + other / SECTOR * SECTOR, SECTOR);
 }
 
 /* A segment of earlier lives with something alive in it. */
@@ -129,7 +136,7 @@ static struct segment *pick_segment(const struct life *l, uint64_t seed)
     return NULL;
 }
 
-bool lives_damage(struct fake_disk *image, struct known *k, uint64_t seed)
+bool lives_damage(struct fake_disk *image, struct known *k, bool misplaced, uint64_t seed)
 {
     char why[WHY_MAX], path[64], name[32], *p;
     struct life *l = begin(image, k, why);
@@ -144,9 +151,12 @@ bool lives_damage(struct fake_disk *image, struct known *k, uint64_t seed)
             disk_segment_name(name, s->file);
             (void)snprintf(path, sizeof path, "/spool/%s", name);
             p = fake_file(image, path, &n);
-            CHECK(p);
+            CHECK(p && n >= s->end);
             from = pick_place(p, SEGMENT_DATA, s->end, seed);
-            damage(p, n, &from, &to, seed);
+            if (misplaced)
+                misplace(p, s->end, &from, &to, seed);
+            else
+                damage(p, &from, &to, seed);
             k->damage = 1;
             k->damaged = known_within(l, s, from, to);
             done = true;

@@ -12,6 +12,6 @@ int work_do(struct life *l, struct known *k, char operation);
  * what the first recovery made of it. */
 bool lives_run(struct fake_disk *image, struct known *k, uint64_t *recovered, char why[WHY_MAX]);
 
-/* Recovers the image, works a bit, and damages a place that was confirmed; k knows. False where
- * there was nothing to damage. */
-bool lives_damage(struct fake_disk *image, struct known *k, uint64_t seed);
+/* Recovers the image, works a bit, and damages a place that was confirmed; k knows. misplaced: by a
+ * sector that belongs elsewhere. False where there was nothing to damage. */
+bool lives_damage(struct fake_disk *image, struct known *k, bool misplaced, uint64_t seed);

@@ -60,7 +60,7 @@ static bool try_damage(struct run *r, const struct image *i, const struct known 
     char why[WHY_MAX];
     bool good = true;
 
-    if (lives_damage(disk, &known, h)) {
+    if (lives_damage(disk, &known, r->walk->misplaced, h)) {
         atomic_fetch_add(&r->walk->shared->damaged, 1);
         again = fake_snapshot(disk);
         as_saved = known;
@@ -102,7 +102,7 @@ static bool try_image(void *arg, const struct image *i)
             known.tail = (uint32_t)(hash >> 32);
             violation(r, fake_choose(r->disk, i->changes, i->choice), &known, i, why);
         }
-        if (good && hash / 7 % DAMAGE_EACH == 0)
+        if (good && (r->walk->misplaced || hash / 7 % DAMAGE_EACH == 0))
             good = try_damage(r, i, r->known, hash);
         if (good && r->depth > 1 &&
             (shared_is_new(s, (recovered ^ known_hash(r->known)) + SALT_RECOVERED) ||

@@ -18,6 +18,7 @@ struct walk {
     struct shared *shared;
     char *where;    /* what is being tried, for the one who finds us dead; WHERE_MAX */
     unsigned depth; /* 2: recovery is cut as well; 3: and the recovery after that */
+    bool misplaced; /* each image is damaged, by a sector that belongs elsewhere */
     bool faults;    /* the syncs of the last operation fail, too */
     uint64_t seed;
     const char *save; /* where a failing image goes */
