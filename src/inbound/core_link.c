@@ -3,6 +3,8 @@
 #include <endian.h>
 #include <unistd.h>
 
+#include "ipc/role.h"
+
 #include "inbound/events.h"
 
 enum {
@@ -65,6 +67,7 @@ static void on_closed(void *arg, struct channel *c, const struct err *why)
         return;
     log_warning(l->event, EV_CORE_GONE, kv_err(why));
     channel_close(&l->channel);
+    role_peer_lost(ROLE_CORE);
 }
 
 int core_link_attach(struct core_link *l, int fd, struct err *e)

@@ -7,6 +7,7 @@
 #include "wire/dns_packet.h"
 
 #include "ipc/channel.h"
+#include "ipc/role.h"
 
 enum {
     TEXT_MAX = 512, /* octets of `why` */
@@ -238,6 +239,7 @@ static void on_closed(void *arg, struct channel *channel, const struct err *why)
         return;
     log_info(c->event, "resolver_gone", kv_err(why));
     channel_close(&c->channel);
+    role_peer_lost(ROLE_RESOLVER);
 }
 
 void dns_client_peer(struct dns_client *c, int fd)

@@ -40,6 +40,7 @@ enum mr_type {
     MR_SHUTDOWN,    /* ask: nothing -> nothing */
     MR_STATUS,      /* ask: nothing -> struct role_process each */
     MR_QUARANTINED, /* notice of core: u64 message */
+    MR_LOST,        /* notice: u8 kind of the peer whose channel has ended */
 };
 
 enum {

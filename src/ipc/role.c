@@ -36,6 +36,9 @@ struct role_private {
     struct channel_call drain_call;
 };
 
+/* A process has one role; who loses a peer deep below need not be handed it. */
+static struct channel *to_master;
+
 /* ---- what master sends */
 
 static int take_hello(struct role *r, struct str payload, struct err *e)
@@ -254,6 +257,7 @@ int role_receive(struct role *r, int fd, struct err *e)
     buf_init(&p->quarantine, BANS_EARLY_MAX * sizeof(uint64_t));
     if (channel_open(&p->master, fd, "master", &master_handler, r, e) < 0)
         return -1;
+    to_master = p->master;
     while (!p->going && p->broken.class == ERR_NONE)
         if (cond_wait(&p->changed, "master", e) < 0)
             return -1;
@@ -329,6 +333,15 @@ void role_serve(struct role *r, const struct role_handler *handler, void *arg)
 void role_ready(struct role *r)
 {
     channel_try_notify(r->private->master, MR_READY, STR_NONE);
+}
+
+void role_peer_lost(enum role_kind kind)
+{
+    char octet = (char)kind;
+
+    /* Without credit master is busy with this process anyway; the next loss will tell. */
+    if (to_master)
+        channel_try_notify(to_master, MR_LOST, str_of(&octet, 1));
 }
 
 void role_quarantined(struct role *r, uint64_t message)

@@ -119,6 +119,11 @@ struct role {
 void role_serve(struct role *r, const struct role_handler *handler, void *arg);
 /* Tells master that it serves. Once. */
 void role_ready(struct role *r);
+
+/* For who asks: the channel to that kind has ended. If both processes live (one had no memory for a
+ * frame, or was told nonsense) master makes a new one, after a while. Never suspends; does nothing
+ * in a process without a role (tests). */
+void role_peer_lost(enum role_kind kind);
 /* Core: the message is held, or not there. */
 void role_quarantined(struct role *r, uint64_t message);
 

@@ -66,6 +66,14 @@ static int take_quarantined(struct process *p, struct str payload)
     return 0;
 }
 
+static int take_lost(struct process *p, struct str payload)
+{
+    struct dec d = dec_of(payload);
+    uint8_t kind = dec_u8(&d);
+
+    return dec_done(&d, "loss", NULL) < 0 ? -1 : links_lost(p, (enum role_kind)kind);
+}
+
 static int take_of_core(
     struct process *p, struct channel_call from, uint16_t type, struct str payload)
 {
@@ -101,6 +109,8 @@ static bool on_frame(void *arg, struct channel_call from, uint16_t type, struct 
         p->ready = p->served = true;
     } else if (type == MR_FAILED && from.call == 0) {
         take_failed(p, payload);
+    } else if (type == MR_LOST && from.call == 0 && take_lost(p, payload) == 0) {
+        /* Its time will come. */
     } else if (take_of_core(p, from, type, payload) < 0) {
         err_set(&e, ERR_BUG, "master", "a message %u that is not for it to send", type);
         channel_cut(p->channel, &e);

@@ -1,4 +1,10 @@
+#include "base/mem.h"
+
 #include "master/master_int.h"
+
+enum {
+    RELINK_MS = 1000, /* who is cut off at once again must not keep everybody busy */
+};
 
 /* Who asks whom. An asker has one channel to each kind that it asks; nobody else can talk. */
 static const bool asks[ROLE_KINDS][ROLE_KINDS] = {
@@ -58,4 +64,47 @@ void links_make(struct master *m)
         server->busy--;
         fiber_deadline_restore(before);
     }
+}
+
+struct relink {
+    struct process *asker;
+    enum role_kind kind;
+    uint32_t number, server; /* of both, when it was lost */
+};
+
+static void relink_fiber(void *arg)
+{
+    struct relink *r = arg;
+    struct process *p = r->asker;
+
+    (void)fiber_sleep(RELINK_MS, NULL);
+    p->relinking[r->kind] = false;
+    p->busy--;
+    /* Meanwhile one of both may be a new process, which has its channel. */
+    if (p->number == r->number && p->linked[r->kind] == r->server)
+        p->linked[r->kind] = 0;
+    master_changed(p->master);
+    mem_free(r);
+}
+
+int links_lost(struct process *asker, enum role_kind kind)
+{
+    struct relink *r;
+
+    if (kind >= ROLE_KINDS || !asks[asker->kind][kind])
+        return -1;
+    if (asker->relinking[kind])
+        return 0;
+    r = MEM_NEW(struct relink);
+    if (!r)
+        return 0;
+    *r = (struct relink){asker, kind, asker->number, asker->linked[kind]};
+    asker->busy++;
+    asker->relinking[kind] = true;
+    if (fiber_start(&asker->master->scope, "relink", relink_fiber, r, NULL) < 0) {
+        asker->relinking[kind] = false;
+        asker->busy--;
+        mem_free(r);
+    }
+    return 0;
 }

@@ -82,6 +82,9 @@ void keeper_sweep(struct master *m);
 /* links.c */
 /* Gives every process the channels it has not got yet (ipc/role.h, on_peer). Suspends. */
 void links_make(struct master *m);
+/* An asker has lost its channel to that kind: it gets another one in a moment, if both live on. -1:
+ * it has none to lose. Never suspends. */
+int links_lost(struct process *asker, enum role_kind kind);
 
 /* death.c */
 /* A process has died by a signal that we did not send: blames who it worked for. */

@@ -29,6 +29,7 @@ struct process {
     uint64_t pause_ms;           /* before the next start but one */
     uint64_t due_at;             /* of the next start, run_now() */
     uint32_t linked[ROLE_KINDS]; /* numbers of those whom it asks, by links.c */
+    bool relinking[ROLE_KINDS];  /* a channel of it is made anew in a moment */
     struct channel *channel;
     int page; /* memory that it shares with us: its note (ipc/note.h); -1: none */
     bool ready;

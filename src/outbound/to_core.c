@@ -4,6 +4,8 @@
 
 #include "base/mem.h"
 
+#include "ipc/role.h"
+
 #include "outbound/events.h"
 
 enum {
@@ -147,6 +149,7 @@ static void on_closed(void *arg, struct channel *c, const struct err *why)
     log_warning(t->event, EV_OUT_CORE_GONE, kv_err(why));
     channel_close(&t->channel);
     gone(t);
+    role_peer_lost(ROLE_CORE);
 }
 
 /* ---- what was not confirmed */

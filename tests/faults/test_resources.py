@@ -23,7 +23,6 @@ from harness.smtp import message
 
 # Where an allocation for the channel to core fails, the channel is cut; master makes another one only when a process has
 # died, so that outbound lives on and gets no more work.
-LINK_NOT_MADE_ANEW = pytest.mark.xfail(reason="a channel that was cut between two that live is not made anew")
 ALICE, TO = "alice@example.test", "b@there.test"
 
 
@@ -124,7 +123,7 @@ def steps(calls, count):
 
 
 @pytest.mark.rounds
-@pytest.mark.parametrize("role", ["core", "inbound", pytest.param("outbound", marks=LINK_NOT_MADE_ANEW)])
+@pytest.mark.parametrize("role", ["core", "inbound", "outbound"])
 def test_026_allocation_fails(memory_faults, there, role, record_property):
     """At each of some calls while mail is received, kept, delivered and relayed: 4xx, or a message that waits."""
     server = Server(env=memory_faults.env, config=configuration({"*": there}, queue={"retry": ["1s"]}))
