@@ -21,8 +21,6 @@ from harness.remote import GOOD, until
 from harness.server import Server, sanitized
 from harness.smtp import message
 
-# Where an allocation for the channel to core fails, the channel is cut; master makes another one only when a process has
-# died, so that outbound lives on and gets no more work.
 ALICE, TO = "alice@example.test", "b@there.test"
 
 
