@@ -286,6 +286,8 @@ def delivered_to(remote):
 
 
 def test_069_replies_too_many(sender, evil):
+    """More replies than commands before 354; with BDAT nothing stands in its place, and what comes later cannot show."""
+    evil.extensions = [word for word in EXTENSIONS if word != "CHUNKING"]
     evil.on("MAIL", b"250 ok\r\n250 ok\r\n250 ok\r\n", times=1)
     server = sender()
     hand_in(server, USER, ["one@evil.example", "two@evil.example"], message())
@@ -296,8 +298,6 @@ def test_069_replies_too_many(sender, evil):
 
 def test_069_reply_too_many_hides_a_refusal(sender, evil):
     """Out of step, "one" would seem to be accepted and "two" refused; both must be decided by their own replies.
-
-    With BDAT nothing stands between the answers and the message (354 does), so what has not come by then cannot show.
     """
     evil.extensions = [word for word in EXTENSIONS if word != "CHUNKING"]
     evil.on("MAIL", b"250 ok\r\n250 ok\r\n", times=1)
