@@ -33,73 +33,13 @@ static bool current_one_by_one;
     fail_msg("%s:%u (%s): " format, (t)->path, (t)->line, (t)->one_by_one ? "octets" : "lines",    \
         ##__VA_ARGS__)
 
-/* ---- escapes: \r \n \t \\ \0 \xHH, and {N*"text"} */
-
-static int hex_digit(char c)
-{
-    return ascii_digit(c) ? c - '0' : ascii_lower(c) - 'a' + 10;
-}
-
-static void put_escape(struct str *s, struct buf *out)
-{
-    char c = s->p[1];
-    size_t n = 2;
-
-    if (c == 'r')
-        c = '\r';
-    else if (c == 'n')
-        c = '\n';
-    else if (c == 't')
-        c = '\t';
-    else if (c == '0')
-        c = '\0';
-    else if (c == 'x' && s->n >= 4) {
-        c = (char)(hex_digit(s->p[2]) << 4 | hex_digit(s->p[3]));
-        n = 4;
-    }
-    buf_put_c(out, c);
-    *s = str_from(*s, n);
-}
-
-static void unescape(struct str s, struct buf *out);
-
-static bool put_repeated(struct str *s, struct buf *out)
-{
-    ptrdiff_t star = str_find_str(*s, STR("*\"")), end = str_find_str(*s, STR("\"}"));
-    struct buf once;
-    uint64_t count;
-
-    if (star < 0 || end < star || !str_to_u64(str_sub(*s, 1, (size_t)star - 1), 1 << 26, &count))
-        return false;
-    buf_init(&once, 65536);
-    unescape(str_sub(*s, (size_t)star + 2, (size_t)(end - star - 2)), &once);
-    while (count--)
-        buf_put(out, buf_str(&once));
-    buf_done(&once);
-    *s = str_from(*s, (size_t)end + 2);
-    return true;
-}
-
-static void unescape(struct str s, struct buf *out)
-{
-    while (!str_empty(s)) {
-        if (s.p[0] == '\\' && s.n > 1) {
-            put_escape(&s, out);
-        } else if (s.p[0] != '{' || !put_repeated(&s, out)) {
-            buf_put_c(out, s.p[0]);
-            s = str_from(s, 1);
-        }
-    }
-    assert_true(buf_ok(out));
-}
-
 static struct str unescaped(struct transcript *t, struct str s)
 {
     struct buf out;
     struct str copy;
 
     buf_init(&out, 128 << 20);
-    unescape(s, &out);
+    testdata_unescape(s, &out);
     assert_true(arena_dup(&t->arena, buf_str(&out), &copy));
     buf_done(&out);
     return copy;
@@ -188,7 +128,7 @@ static void do_client(struct transcript *t, struct str arg)
     struct buf octets;
 
     buf_init(&octets, 128 << 20);
-    unescape(arg, &octets);
+    testdata_unescape(arg, &octets);
     buf_put(&t->sending, buf_str(&octets));
     buf_put(&t->sending, STR("\r\n"));
     buf_done(&octets);
@@ -196,7 +136,7 @@ static void do_client(struct transcript *t, struct str arg)
 
 static void do_octets(struct transcript *t, struct str arg)
 {
-    unescape(arg, &t->sending);
+    testdata_unescape(arg, &t->sending);
 }
 
 static void do_server(struct transcript *t, struct str arg)
